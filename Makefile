@@ -1,0 +1,64 @@
+# Every target sets itself up. The first run installs; a second run installs nothing.
+.DELETE_ON_ERROR:
+.SUFFIXES:
+SHELL := /bin/sh
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+# Tools, emulators and sandbox state live in the checkout, never in the home directory.
+export BURSAR_HOME ?= $(CURDIR)/.bursar
+
+.PHONY: help setup demo test e2e check format lint types architecture coverage bench lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: .venv/installed .bursar/installed ## Install everything this project needs
+
+.venv/installed: requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11, 3.12 or 3.13 with venv is needed" >&2; \
+		echo "hint: on Debian: apt install python3 python3-venv; or: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "Installing the Python environment (once) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.bursar/installed: .venv/installed $(wildcard src/bursar/sandbox/setup/*)
+	@mkdir -p .bursar
+	@$(BIN)/bursar sandbox setup
+	@touch $@
+
+demo: setup ## Watch a KMS-held key pay out of a treasury wallet, on this machine
+	@$(BIN)/bursar demo
+
+test: setup ## Run every test
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: setup format lint types architecture coverage ## Everything CI runs
+
+format: .venv/installed ## Is the code formatted?
+	@$(BIN)/ruff format --check .
+
+lint: .venv/installed ## Lint
+	@$(BIN)/ruff check .
+
+types: .venv/installed ## Type-check, strictly
+	@$(BIN)/mypy
+
+architecture: .venv/installed ## Do imports point the way the design says?
+	@$(BIN)/lint-imports
+
+coverage: setup ## Run every test, with branch coverage
+	@$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+bench: setup ## Compare the cost of a signature with boto3's, in one run
+	@$(BIN)/python benchmarks/signing.py
+
+lock: ## Renew the pinned, hashed requirements (needs uv)
+	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate -q -U -o requirements/dev.txt
+
+clean: ## Remove everything that setup made
+	rm -rf .venv .bursar .mypy_cache .ruff_cache .pytest_cache .coverage*

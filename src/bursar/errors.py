@@ -1,0 +1,486 @@
+"""Everything bursar raises on purpose.
+
+```
+BursarError
+├── InputError                 what the caller handed over is wrong; nothing was done
+│   ├── ConfigError            a setting is missing or contradicts another
+│   ├── DigestError            not a 32-byte hash
+│   ├── AddressError           not an address of this chain
+│   ├── AmountError            not an amount of this token
+│   ├── LocatorError           not a locator of Crossmint's grammar
+│   ├── PublicKeyError         not an uncompressed secp256k1 SubjectPublicKeyInfo
+│   ├── RequestError           a signing request that breaks the signing contract
+│   └── TransactionError       a chain transaction that must not be signed as given
+├── SignatureError             a signature that must not be released
+│   ├── MalformedSignature     not strict DER, or r or s out of range
+│   └── WrongKey               a good signature by another key than the pinned one
+├── Refused                    a request that is understood and turned down
+│   ├── BlindSigningDisabled   a bare hash, where only reviewed transactions are signed
+│   ├── SignerMismatch         a request for another signer than this one
+│   └── UnsupportedOperation   something this kind of signer cannot do
+├── KmsError                   AWS KMS turned the call down, or could not be reached
+│   ├── KmsThrottled           retryable
+│   ├── KmsUnavailable         retryable: internal error, dependency timeout, broken connection
+│   ├── KmsTimeout             retryable: our own deadline ran out
+│   ├── KmsAccessDenied
+│   ├── KmsKeyNotFound
+│   ├── KmsKeyDisabled
+│   ├── KmsKeyPendingDeletion
+│   ├── KmsKeyUnusable         any other key state that cannot sign
+│   ├── KmsWrongUsage          wrong key usage, key spec or algorithm
+│   ├── KmsCredentials         missing, expired or wrongly signed credentials
+│   ├── KmsRegionMismatch      the key ARN's Region is not the client's
+│   └── KmsProtocolError       an answer that is not KMS's wire format
+├── SigningServiceError        the deployed signer (API or Lambda) failed or refused
+│   ├── SigningServiceDenied   403: not allowed to call
+│   ├── SigningServiceRefused  4xx: the signer turned the request down
+│   └── SigningServiceUnavailable   retryable
+├── AwsError                   the AWS control plane failed
+│   ├── AwsAccessDenied        names the permission
+│   ├── AwsCredentials         no usable credentials
+│   └── StackError             CloudFormation: the first real cause
+├── CrossmintError             Crossmint's API failed or refused
+│   ├── CrossmintAuth          401 or 403: the key or its scopes
+│   ├── CrossmintNotFound
+│   ├── CrossmintBadRequest
+│   ├── CrossmintConflict      409 or an idempotency key used for something else
+│   ├── ApprovalAlreadySubmitted    409 on approvals
+│   ├── ApprovalAlreadyComplete     422 on approvals
+│   ├── ApprovalRejected       400 on approvals: signer or signature not accepted
+│   ├── CrossmintRateLimited   retryable
+│   ├── CrossmintUnavailable   retryable: nothing reached the server
+│   ├── CrossmintOutcomeUnknown     the server may have acted: look it up, do not repeat
+│   ├── CrossmintProtocolError an answer outside the documented shapes
+│   ├── TransactionFailed      built or executed with an error
+│   └── ComplianceError        screening turned the recipient down
+│       ├── RecipientDataMissing
+│       ├── RecipientWalletSanctioned
+│       ├── RecipientPersonSanctioned
+│       ├── RecipientTypeUnsupported
+│       └── ComplianceInProgress    retryable: identity checks still running
+├── TransferError              a transfer that cannot go on
+│   ├── NotAwaitingApproval    nothing is waiting for this signer
+│   └── SettlementTimeout      retryable: still not final when we stopped waiting
+└── SandboxError               the local world could not be brought up
+```
+
+Each class has a stable `code` (used in JSON, HTTP bodies and logs) and `retryable`. Instances carry one
+line of message and, where there is one, a `hint` that says what to do next. They hold no request,
+response, header or secret, and they pickle.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+
+class BursarError(Exception):
+    """Base of all errors bursar raises on purpose."""
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild from state, so that a workflow engine or another process can read it back."""
+        return _rebuild, (type(self), self.message, dict(self.__dict__))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error body of the signing contract: code, message, hint, retryable."""
+        body: dict[str, Any] = {
+            "code": self.code,
+            "message": self.message,
+            "retryable": self.retryable,
+        }
+        if self.hint:
+            body["hint"] = self.hint
+        return body
+
+    @classmethod
+    def at(cls, where: str, message: str, *, hint: str | None = None) -> Self:
+        """Return this error with the place it happened put before the message."""
+        return cls(f"{where}: {message}", hint=hint)
+
+
+def _rebuild(kind: type[BursarError], message: str, state: dict[str, Any]) -> BursarError:
+    error = kind.__new__(kind, message)
+    Exception.__init__(error, message)
+    error.__dict__.update(state)
+    return error
+
+
+class InputError(BursarError):
+    code = "invalid_input"
+
+
+class ConfigError(InputError):
+    code = "invalid_config"
+
+
+class DigestError(InputError):
+    code = "invalid_digest"
+
+
+class AddressError(InputError):
+    code = "invalid_address"
+
+
+class AmountError(InputError):
+    code = "invalid_amount"
+
+
+class LocatorError(InputError):
+    code = "invalid_locator"
+
+
+class PublicKeyError(InputError):
+    code = "invalid_public_key"
+
+
+class RequestError(InputError):
+    code = "invalid_request"
+
+
+class RequestTooLarge(RequestError):
+    code = "request_too_large"
+
+
+class TransactionError(InputError):
+    code = "invalid_transaction"
+
+
+class SignatureError(BursarError):
+    code = "signature_error"
+
+
+class MalformedSignature(SignatureError):
+    code = "malformed_signature"
+
+
+class WrongKey(SignatureError):
+    code = "wrong_key"
+
+
+class Refused(BursarError):
+    code = "refused"
+
+
+class BlindSigningDisabled(Refused):
+    code = "blind_signing_disabled"
+
+
+class SignerMismatch(Refused):
+    code = "signer_mismatch"
+
+
+class UnsupportedOperation(Refused):
+    code = "unsupported_operation"
+
+
+class KmsError(BursarError):
+    """AWS KMS turned the call down or could not be reached.
+
+    `request_id` is KMS's own id of the call, for the audit trail and for AWS support; None where the call
+    never got an answer.
+    """
+
+    code = "kms_error"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, request_id: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.request_id = request_id
+
+
+class KmsThrottled(KmsError):
+    code = "kms_throttled"
+    retryable = True
+
+
+class KmsUnavailable(KmsError):
+    code = "kms_unavailable"
+    retryable = True
+
+
+class KmsTimeout(KmsError):
+    code = "kms_timeout"
+    retryable = True
+
+
+class KmsAccessDenied(KmsError):
+    code = "kms_access_denied"
+
+
+class KmsKeyNotFound(KmsError):
+    code = "kms_key_not_found"
+
+
+class KmsKeyDisabled(KmsError):
+    code = "kms_key_disabled"
+
+
+class KmsKeyPendingDeletion(KmsError):
+    code = "kms_key_pending_deletion"
+
+
+class KmsKeyUnusable(KmsError):
+    code = "kms_key_unusable"
+
+
+class KmsWrongUsage(KmsError):
+    code = "kms_wrong_usage"
+
+
+class KmsCredentials(KmsError):
+    code = "kms_credentials"
+
+
+class KmsRegionMismatch(KmsError):
+    code = "kms_region_mismatch"
+
+
+class KmsProtocolError(KmsError):
+    code = "kms_protocol_error"
+
+
+class SigningServiceError(BursarError):
+    code = "signing_service_error"
+
+
+class SigningServiceDenied(SigningServiceError):
+    code = "signing_service_denied"
+
+
+class SigningServiceRefused(SigningServiceError):
+    """The deployed signer turned the request down.
+
+    `reason` is the code the signer gave, for example `blind_signing_disabled`.
+    """
+
+    code = "signing_service_refused"
+
+    def __init__(self, message: str, *, hint: str | None = None, reason: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
+class SigningServiceUnavailable(SigningServiceError):
+    code = "signing_service_unavailable"
+    retryable = True
+
+
+class AwsError(BursarError):
+    code = "aws_error"
+
+
+class AwsAccessDenied(AwsError):
+    code = "aws_access_denied"
+
+
+class AwsCredentials(AwsError):
+    code = "aws_credentials"
+
+
+class StackError(AwsError):
+    code = "stack_error"
+
+
+class CrossmintError(BursarError):
+    """Crossmint's API failed or refused.
+
+    `status` is the HTTP status, None where no answer came. `reason` is Crossmint's own code, where it gave one.
+    """
+
+    code = "crossmint_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        status: int | None = None,
+        reason: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.reason = reason
+
+
+class CrossmintAuth(CrossmintError):
+    code = "crossmint_auth"
+
+
+class CrossmintNotFound(CrossmintError):
+    code = "crossmint_not_found"
+
+
+class CrossmintBadRequest(CrossmintError):
+    code = "crossmint_bad_request"
+
+
+class CrossmintConflict(CrossmintError):
+    code = "crossmint_conflict"
+
+
+class ApprovalAlreadySubmitted(CrossmintError):
+    code = "approval_already_submitted"
+
+
+class ApprovalAlreadyComplete(CrossmintError):
+    code = "approval_already_complete"
+
+
+class ApprovalRejected(CrossmintError):
+    code = "approval_rejected"
+
+
+class CrossmintRateLimited(CrossmintError):
+    """429. `retry_after` is in seconds, None where the server did not say."""
+
+    code = "crossmint_rate_limited"
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        status: int | None = 429,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, status=status)
+        self.retry_after = retry_after
+
+
+class CrossmintUnavailable(CrossmintError):
+    code = "crossmint_unavailable"
+    retryable = True
+
+
+class CrossmintOutcomeUnknown(CrossmintError):
+    """The server may have acted. Look the outcome up; never repeat without the same idempotency key.
+
+    `record_id` is the id of what may have been created, where the answer named one.
+    """
+
+    code = "crossmint_outcome_unknown"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        status: int | None = None,
+        record_id: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, status=status)
+        self.record_id = record_id
+
+
+class CrossmintProtocolError(CrossmintError):
+    code = "crossmint_protocol_error"
+
+
+class TransactionFailed(CrossmintError):
+    code = "transaction_failed"
+
+
+class ComplianceError(CrossmintError):
+    code = "compliance_refused"
+
+
+class RecipientDataMissing(ComplianceError):
+    code = "recipient_personal_data_missing"
+
+
+class RecipientWalletSanctioned(ComplianceError):
+    code = "recipient_wallet_sanctioned"
+
+
+class RecipientPersonSanctioned(ComplianceError):
+    code = "recipient_person_sanctioned"
+
+
+class RecipientTypeUnsupported(ComplianceError):
+    code = "recipient_type_unsupported"
+
+
+class ComplianceInProgress(ComplianceError):
+    code = "compliance_in_progress"
+    retryable = True
+
+
+class TransferError(BursarError):
+    code = "transfer_error"
+
+
+class NotAwaitingApproval(TransferError):
+    code = "not_awaiting_approval"
+
+
+class SettlementTimeout(TransferError):
+    code = "settlement_timeout"
+    retryable = True
+
+
+class SandboxError(BursarError):
+    code = "sandbox_error"
+
+
+def all_errors() -> list[type[BursarError]]:
+    """Return every error class, base first, each once."""
+    seen: list[type[BursarError]] = []
+    queue: list[type[BursarError]] = [BursarError]
+    while queue:
+        kind = queue.pop(0)
+        seen.append(kind)
+        queue.extend(kind.__subclasses__())
+    return seen
+
+
+_BRANCH_HTTP: dict[type[BursarError], int] = {
+    RequestTooLarge: 413,
+    InputError: 400,
+    SignerMismatch: 403,
+    Refused: 403,
+    SignatureError: 502,
+    KmsThrottled: 429,
+    KmsTimeout: 504,
+    KmsUnavailable: 503,
+    KmsError: 502,
+    BursarError: 500,
+}
+
+_BRANCH_EXIT: dict[type[BursarError], int] = {
+    InputError: 2,
+    Refused: 3,
+    ComplianceError: 3,
+    SigningServiceDenied: 3,
+    SigningServiceRefused: 3,
+    SignatureError: 4,
+    CrossmintOutcomeUnknown: 5,
+    SettlementTimeout: 5,
+    BursarError: 1,
+}
+
+
+def http_status(error: BursarError) -> int:
+    """Return the HTTP status the signing contract gives this error."""
+    return _nearest(_BRANCH_HTTP, type(error))
+
+
+def exit_status(error: BursarError) -> int:
+    """Return the command line's exit status for this error.
+
+    1 failed, 2 wrong input, 3 refused, 4 a signature that must not be used, 5 outcome not known yet.
+    """
+    return _nearest(_BRANCH_EXIT, type(error))
+
+
+def _nearest(table: dict[type[BursarError], int], kind: type[BursarError]) -> int:
+    return next(table[cls] for cls in kind.__mro__ if cls in table)
