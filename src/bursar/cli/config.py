@@ -1,0 +1,126 @@
+"""Settings: `bursar.toml`, overlaid by `BURSAR_<SECTION>_<NAME>` variables. Secrets come from variables only."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from bursar.errors import ConfigError
+
+FILE = "bursar.toml"
+API_KEY_VARIABLE = "BURSAR_CROSSMINT_API_KEY"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class AwsSettings(_Section):
+    """Where the AWS resources are. Credentials come as the AWS CLI finds them."""
+
+    region: str | None = None
+    stack: str = "bursar-treasury"
+
+
+class KeySettings(_Section):
+    """The KMS key: an id, ARN, alias or alias ARN."""
+
+    id: str = "alias/bursar-treasury"
+
+
+class SignerSettings(_Section):
+    """How signatures are asked for: through the deployed API, its function directly, or KMS from here."""
+
+    via: Literal["api", "lambda", "kms"] = "api"
+    scheme: Literal["eip191", "raw"] = "eip191"
+
+
+class FunctionSettings(_Section):
+    """The signing function's platform."""
+
+    architecture: Literal["arm64", "x86_64"] = "arm64"
+    runtime: Literal["python3.11", "python3.12", "python3.13"] = "python3.13"
+
+
+class WalletSettings(_Section):
+    """The treasury wallet and what it pays by default."""
+
+    locator: str = "evm:smart:alias:treasury"
+    token: str = "base-sepolia:usdc"  # noqa: S105  a token locator
+
+
+class CrossmintSettings(_Section):
+    """Which Crossmint to talk to. `url` replaces the environment's address, for the sandbox."""
+
+    environment: Literal["staging", "production"] = "staging"
+    url: str | None = None
+    api_key: SecretStr | None = Field(default=None, exclude=True)
+
+
+class ChainSettings(_Section):
+    """A JSON-RPC endpoint, to see payments at the chain itself."""
+
+    rpc_url: str | None = None
+
+
+class Config(_Section):
+    """All settings of one project folder."""
+
+    aws: AwsSettings = AwsSettings()
+    key: KeySettings = KeySettings()
+    signer: SignerSettings = SignerSettings()
+    function: FunctionSettings = FunctionSettings()
+    wallet: WalletSettings = WalletSettings()
+    crossmint: CrossmintSettings = CrossmintSettings()
+    chain: ChainSettings = ChainSettings()
+
+
+def load_config(path: str | None = None, environ: Mapping[str, str] | None = None) -> Config:
+    """Return the settings of `path`, of `bursar.toml` here, or the defaults, overlaid by the environment.
+
+    Raises:
+        ConfigError: the file cannot be read, holds a secret or an unknown setting, or a value is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    file = Path(path or environ.get("BURSAR_CONFIG", FILE))
+    named = path is not None or "BURSAR_CONFIG" in environ
+    data = _read(file, required=named)
+    if "api_key" in data.get("crossmint", {}):
+        raise ConfigError(
+            f"{file} holds an API key",
+            hint=f"remove it from the file, set {API_KEY_VARIABLE} instead, and replace the key",
+        )
+    for section, settings in Config.model_fields.items():
+        for name in getattr(settings.annotation, "model_fields", {}):
+            value = environ.get(f"BURSAR_{section}_{name}".upper())
+            if value:
+                data.setdefault(section, {})[name] = value
+    try:
+        return Config.model_validate(data)
+    except ValidationError as invalid:
+        raise ConfigError(f"{file.name}: {_first_problem(invalid)}") from None
+
+
+def _read(file: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if required:
+            raise ConfigError(
+                f"there is no {file}", hint="name another file or leave it out"
+            ) from None
+        return {}
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{file} cannot be read: {type(problem).__name__}") from None
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigError(f"{file} is not TOML: {problem}") from None
+
+
+def _first_problem(invalid: ValidationError) -> str:
+    first = invalid.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

@@ -1,0 +1,146 @@
+"""What every command shares: settings, `--json`, talk on stderr and errors with a next step.
+
+Data goes to stdout, talk to stderr. With `--json` stdout is exactly one JSON document, errors included.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, update_wrapper
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+from bursar.cli.config import Config, load_config
+from bursar.errors import BursarError, ConfigError, exit_status
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass
+class Shell:
+    """One invocation of the command line. Commands get it by `@click.pass_obj`."""
+
+    json: bool = False
+    verbose: bool = False
+    config_file: str | None = None
+    _said: list[str] = field(default_factory=list)
+
+    @cached_property
+    def config(self) -> Config:
+        """The settings: bursar.toml, overlaid by BURSAR_… variables. Read when first asked for."""
+        return load_config(self.config_file)
+
+    @cached_property
+    def out(self) -> Console:
+        """stdout, for data a person reads."""
+        from rich.console import Console
+
+        return Console(highlight=False, soft_wrap=True)
+
+    @cached_property
+    def err(self) -> Console:
+        """stderr, for talk."""
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def result(self, data: Mapping[str, Any] | list[Any], human: Any = None) -> None:
+        """Print a command's result: `data` as JSON under `--json`, otherwise `human`.
+
+        `human` is text or anything rich can print; without it, `data` is printed as a two-column list.
+        """
+        if self.json:
+            click.echo(json.dumps(data, indent=2, default=str))
+        elif human is not None:
+            self.out.print(human)
+        else:
+            self.out.print(fields(data) if isinstance(data, Mapping) else str(data))
+
+    def say(self, text: str) -> None:
+        """Print one line of talk on stderr; silent under `--json`."""
+        if not self.json:
+            self.err.print(text)
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show a spinner while something takes time; yields a function that changes its text.
+
+        Where stderr is not a terminal it prints each new text once, as a line.
+        """
+        if self.json:
+            yield lambda _text: None
+        elif self.err.is_terminal:
+            with self.err.status(text) as status:
+                yield status.update
+        else:
+            self.err.print(text)
+            last = [text]
+
+            def update(new: str) -> None:
+                if new != last[0]:
+                    last[0] = new
+                    self.err.print(new)
+
+            yield update
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask before something that cannot be undone; `--yes` answers it.
+
+        Raises:
+            ConfigError: there is no terminal to ask on and `--yes` was not given.
+            click.Abort: the answer was no.
+        """
+        if yes:
+            return
+        if self.json or not sys.stdin.isatty():
+            raise ConfigError(f"{question} Not confirmed.", hint="give --yes to go ahead")
+        click.confirm(question, abort=True, err=True)
+
+
+def fields(data: Mapping[str, Any]) -> Any:
+    """Return a two-column table of names and values."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in data.items():
+        if value is not None:
+            table.add_row(name.replace("_", " "), str(value))
+    return table
+
+
+def shared_options(command: Callable[P, R]) -> Callable[P, R]:
+    """Let a command take `--json` and `-v` itself, so that both work before and after its name."""
+
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        shell = click.get_current_context().ensure_object(Shell)
+        shell.json = bool(kwargs.pop("json_output", False)) or shell.json
+        shell.verbose = bool(kwargs.pop("verbose", False)) or shell.verbose
+        return command(*args, **kwargs)
+
+    update_wrapper(wrapper, command)
+    wrapped = click.option("--json", "json_output", is_flag=True, help="Print one JSON document.")(
+        wrapper
+    )
+    return click.option("-v", "--verbose", is_flag=True, help="Show tracebacks.")(wrapped)
+
+
+def report(shell: Shell, error: BursarError) -> int:
+    """Print an error with its hint on stderr (as JSON on stdout under `--json`); return the exit status."""
+    if shell.json:
+        click.echo(json.dumps({"error": error.to_dict()}, indent=2))
+    else:
+        click.echo(f"{click.style('error:', fg='red')} {error.message}", err=True)
+        if error.hint:
+            click.echo(f"{click.style('hint:', fg='yellow')} {error.hint}", err=True)
+    return exit_status(error)
