@@ -9,7 +9,7 @@ BIN := .venv/bin
 # Tools, emulators and sandbox state live in the checkout, never in the home directory.
 export BURSAR_HOME ?= $(CURDIR)/.bursar
 
-.PHONY: help setup demo test e2e check format lint types architecture coverage bench lock clean
+.PHONY: help setup demo test check format lint types architecture bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,10 +33,10 @@ setup: .venv/installed .bursar/installed ## Install everything this project need
 demo: setup ## Watch a KMS-held key pay out of a treasury wallet, on this machine
 	@$(BIN)/bursar demo
 
-test: setup ## Run every test
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: setup ## Run every test, with branch coverage
+	@$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 
-check: setup format lint types architecture coverage ## Everything CI runs
+check: format lint types architecture test ## Everything CI runs
 
 format: .venv/installed ## Is the code formatted?
 	@$(BIN)/ruff format --check .
@@ -49,9 +49,6 @@ types: .venv/installed ## Type-check, strictly
 
 architecture: .venv/installed ## Do imports point the way the design says?
 	@$(BIN)/lint-imports
-
-coverage: setup ## Run every test, with branch coverage
-	@$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 
 bench: setup ## Compare the cost of a signature with boto3's, in one run
 	@$(BIN)/python benchmarks/signing.py
