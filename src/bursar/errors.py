@@ -60,6 +60,7 @@ BursarError
 │       └── ComplianceInProgress    retryable: identity checks still running
 ├── TransferError              a transfer that cannot go on
 │   ├── NotAwaitingApproval    nothing is waiting for this signer
+│   ├── IntentMismatch         the transaction is not what was asked for
 │   └── SettlementTimeout      retryable: still not final when we stopped waiting
 └── SandboxError               the local world could not be brought up
 ```
@@ -423,6 +424,10 @@ class NotAwaitingApproval(TransferError):
     code = "not_awaiting_approval"
 
 
+class IntentMismatch(TransferError):
+    code = "intent_mismatch"
+
+
 class SettlementTimeout(TransferError):
     code = "settlement_timeout"
     retryable = True
@@ -462,6 +467,7 @@ _BRANCH_EXIT: dict[type[BursarError], int] = {
     ComplianceError: 3,
     SigningServiceDenied: 3,
     SigningServiceRefused: 3,
+    IntentMismatch: 4,
     SignatureError: 4,
     CrossmintOutcomeUnknown: 5,
     SettlementTimeout: 5,
@@ -477,7 +483,8 @@ def http_status(error: BursarError) -> int:
 def exit_status(error: BursarError) -> int:
     """Return the command line's exit status for this error.
 
-    1 failed, 2 wrong input, 3 refused, 4 a signature that must not be used, 5 outcome not known yet.
+    1 failed, 2 wrong input, 3 refused, 4 not what was asked for (a transaction or a signature),
+    5 outcome not known yet.
     """
     return _nearest(_BRANCH_EXIT, type(error))
 

@@ -34,10 +34,17 @@ class KeySettings(_Section):
 
 
 class SignerSettings(_Section):
-    """How signatures are asked for: through the deployed API, its function directly, or KMS from here."""
+    """How signatures are asked for: through the deployed API, its function directly, or KMS from here.
+
+    `address` pins the account whose signatures are accepted; without it, it is the wallet's own admin signer.
+    `api_url` and `function` are the stack's outputs; without them the stack is asked.
+    """
 
     via: Literal["api", "lambda", "kms"] = "api"
     scheme: Literal["eip191", "raw"] = "eip191"
+    address: str | None = None
+    api_url: str | None = None
+    function: str | None = None
 
 
 class FunctionSettings(_Section):
