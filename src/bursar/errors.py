@@ -28,6 +28,7 @@ BursarError
 │   ├── KmsKeyPendingDeletion
 │   ├── KmsKeyUnusable         any other key state that cannot sign
 │   ├── KmsWrongUsage          wrong key usage, key spec or algorithm
+│   ├── KmsAliasTaken          the alias is another key's
 │   ├── KmsCredentials         missing, expired or wrongly signed credentials
 │   ├── KmsRegionMismatch      the key ARN's Region is not the client's
 │   └── KmsProtocolError       an answer that is not KMS's wire format
@@ -235,6 +236,10 @@ class KmsKeyUnusable(KmsError):
 
 class KmsWrongUsage(KmsError):
     code = "kms_wrong_usage"
+
+
+class KmsAliasTaken(KmsError):
+    code = "kms_alias_taken"
 
 
 class KmsCredentials(KmsError):
