@@ -43,7 +43,7 @@ _EC_PUBLIC_KEY_OID = bytes.fromhex("06072a8648ce3d0201")
 _SECP256K1_OID = bytes.fromhex("06052b8104000a")
 _ED25519_OID = bytes.fromhex("06032b6570")
 _PEM = re.compile(
-    r"\A\s*-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END PUBLIC KEY-----\s*\Z",
+    r"\A\s*-----BEGIN PUBLIC KEY-----\s([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*\Z",
     re.ASCII,
 )
 _ADDRESS = re.compile(r"\A0x[0-9a-fA-F]{40}\Z", re.ASCII)
@@ -248,7 +248,7 @@ def digest_of(message_hash: bytes, scheme: Scheme) -> bytes:
     """
     require_32_bytes(message_hash)
     if scheme is Scheme.EIP191:
-        return eip191_digest(message_hash)
+        return eip191_digest(bytes(message_hash))
     if scheme is Scheme.RAW:
         return bytes(message_hash)
     raise RequestError("the scheme is neither eip191 nor raw")
@@ -386,7 +386,7 @@ def parse_signature(signature: bytes, digest: bytes, public_key_address: str) ->
         WrongKey: it recovers to another address.
     """
     require_32_bytes(digest)
-    if len(signature) != 65 or signature[64] not in (27, 28):
+    if not isinstance(signature, bytes) or len(signature) != 65 or signature[64] not in (27, 28):
         raise MalformedSignature("a signature is 65 bytes: r, s and a v of 27 or 28")
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
     if not 0 < r < CURVE_ORDER or not 0 < s <= HALF_ORDER:
