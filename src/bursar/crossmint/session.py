@@ -1,0 +1,208 @@
+"""The network: one call out, one answer in, repeated only where a repeat cannot act twice.
+
+Reads are repeated on 5xx, timeouts and broken connections. Writes are repeated on 429 alone, which the
+server answers before acting. A write that broke after it may have been sent is `CrossmintOutcomeUnknown`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bursar.crossmint.calls import Answer, ApiKey, Call, is_loopback
+from bursar.crossmint.limits import Allowance, Clock, Limits
+from bursar.crossmint.problems import error_for
+from bursar.errors import (
+    CrossmintError,
+    CrossmintOutcomeUnknown,
+    CrossmintProtocolError,
+    CrossmintRateLimited,
+    CrossmintUnavailable,
+    RequestError,
+)
+
+if TYPE_CHECKING:
+    import httpx2
+
+CLIENT_NAME = "bursar"
+
+
+class Session:
+    """Sends calls for one API key to one origin. Safe to share between threads."""
+
+    def __init__(
+        self,
+        key: ApiKey,
+        origin: str,
+        *,
+        transport: httpx2.BaseTransport | None = None,
+        limits: Limits | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        import httpx2
+
+        self._key, self.origin = key, origin
+        self._limits, self._clock = limits or Limits(), clock or Clock()
+        wait = self._limits.longest_wait
+        self._reads = Allowance(self._limits.reads_per_minute, self._clock, wait)
+        self._writes = Allowance(self._limits.writes_per_minute, self._clock, wait)
+        self._http = httpx2.Client(
+            transport=transport,
+            timeout=self._limits.timeout,
+            follow_redirects=False,
+            trust_env=not is_loopback(origin),  # no proxy between us and this machine
+        )
+
+    def __repr__(self) -> str:
+        return f"Session({self.origin}, {self._key!r})"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def send(self, call: Call) -> Any:
+        """Return the decoded JSON of a successful answer.
+
+        Raises:
+            CrossmintError: one of its kinds, by meaning.
+        """
+        attempt = 1
+        while True:
+            (self._writes if call.writes else self._reads).take()
+            failure, body = self._attempt(call)
+            if failure is None:
+                return body
+            if attempt >= self._limits.attempts or not _may_repeat(call, failure):
+                raise failure
+            wait = self._wait(failure, attempt)
+            if wait > self._limits.longest_wait:
+                raise failure
+            self._clock.sleep(wait)
+            attempt += 1
+
+    def _wait(self, failure: CrossmintError, attempt: int) -> float:
+        backoff = self._limits.backoff(attempt, self._clock.jitter())
+        asked = failure.retry_after if isinstance(failure, CrossmintRateLimited) else None
+        return backoff if asked is None else asked + backoff * self._clock.jitter()
+
+    def _attempt(self, call: Call) -> tuple[CrossmintError | None, Any]:
+        """Return a failure, or None and the decoded body."""
+        try:
+            answer = self._exchange(call)
+            if not 200 <= answer.status < 300:
+                raise error_for(call, answer)
+            return None, answer.json()
+        except CrossmintError as error:
+            failure = error
+        failure.message = self._key.hide(failure.message)
+        failure.args = (failure.message,)
+        return failure, None
+
+    def _exchange(self, call: Call) -> Answer:
+        import httpx2
+
+        request = self._request(call)
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                return Answer(
+                    response.status_code,
+                    {name.lower(): value for name, value in response.headers.items()},
+                    self._body(call, response),
+                )
+            finally:
+                response.close()
+        except _not_sent(httpx2) as error:
+            failure: CrossmintError = _unreachable(call, error)
+        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
+            failure = _broken(call, error)
+        # Raised here, out of the handler: the other exception holds the request and with it the key.
+        raise failure
+
+    def _request(self, call: Call) -> httpx2.Request:
+        headers = {
+            "X-API-KEY": self._key.reveal(),
+            "accept": "application/json",
+            "accept-encoding": "identity",  # so that the size that is bounded is the size that comes
+            "user-agent": f"{CLIENT_NAME}/{_version()}",
+            "x-client-name": CLIENT_NAME,
+            "x-client-version": _version(),
+        }
+        if call.idempotency_key is not None:
+            headers["x-idempotency-key"] = call.idempotency_key
+        content = None
+        if call.body is not None:
+            headers["content-type"] = "application/json"
+            content = _encode(call.body)
+        return self._http.build_request(
+            call.method,
+            f"{self.origin}/api{call.path}",
+            params=call.query,
+            headers=headers,
+            content=content,
+        )
+
+    def _body(self, call: Call, response: httpx2.Response) -> bytes:
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise _unreadable(call, "is compressed, though that was declined", response.status_code)
+        limit, deadline = self._limits.largest_answer, self._clock.now() + self._limits.timeout
+        body = bytearray()
+        for part in response.iter_raw():
+            body += part
+            if len(body) > limit:
+                raise _unreadable(call, f"is longer than {limit} bytes", response.status_code)
+            if self._clock.now() > deadline:
+                raise _broken(call, TimeoutError())
+        return bytes(body)
+
+
+def _version() -> str:
+    from bursar import __version__
+
+    return __version__
+
+
+def _encode(body: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (ValueError, TypeError, RecursionError):
+        raise RequestError("the request holds a value that JSON cannot carry") from None
+
+
+def _may_repeat(call: Call, failure: CrossmintError) -> bool:
+    if isinstance(failure, CrossmintRateLimited):
+        return True
+    return isinstance(failure, CrossmintUnavailable) and not call.writes
+
+
+def _not_sent(httpx2: Any) -> tuple[type[Exception], ...]:
+    """Return the failures after which certainly no byte of the request reached the server."""
+    return (
+        httpx2.ConnectError,
+        httpx2.ConnectTimeout,
+        httpx2.PoolTimeout,
+        httpx2.UnsupportedProtocol,
+        httpx2.LocalProtocolError,
+        httpx2.ProxyError,
+    )
+
+
+def _unreachable(call: Call, error: Exception) -> CrossmintUnavailable:
+    return CrossmintUnavailable(
+        f"could not {call.name}: Crossmint cannot be reached ({type(error).__name__})",
+        hint="nothing was sent; check the network and the base URL",
+    )
+
+
+def _broken(call: Call, error: Exception) -> CrossmintError:
+    what = f"could not {call.name}: no whole answer came ({type(error).__name__})"
+    if not call.writes:
+        return CrossmintUnavailable(what, hint="nothing was changed; repeat later")
+    return CrossmintOutcomeUnknown(
+        what, hint="it may have happened: look it up, or repeat with the same idempotency key"
+    )
+
+
+def _unreadable(call: Call, why: str, status: int) -> CrossmintProtocolError:
+    return CrossmintProtocolError(f"could not {call.name}: the answer {why}", status=status)
