@@ -296,12 +296,11 @@ def _sidecar(fields: dict[str, Any], blobs: Blobs) -> list[Any]:
     with _as(TransactionError, "the blobs cannot be committed to"):
         data = BlobPooledTransactionData(blobs=[Blob(data=HexBytes(blob)) for blob in blobs])
         hashes = [item.as_bytes() for item in data.versioned_hashes]
+        given = fields.setdefault("blobVersionedHashes", hashes)
+        if transactions.read_versioned_hashes(given) != hashes:
+            raise TransactionError("blobVersionedHashes are not those of the blobs")
         parts = (data.blobs, data.commitments, data.cell_proofs)
-        sidecar = [_SIDECAR_VERSION, *([item.as_bytes() for item in part] for part in parts)]
-    given = fields.setdefault("blobVersionedHashes", hashes)
-    if transactions.read_versioned_hashes(given) != hashes:
-        raise TransactionError("blobVersionedHashes are not those of the blobs")
-    return sidecar
+        return [_SIDECAR_VERSION, *([item.as_bytes() for item in part] for part in parts)]
 
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:
