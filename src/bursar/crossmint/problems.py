@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -113,16 +113,19 @@ def error_for(call: Call, answer: Answer) -> CrossmintError:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of a Retry-After header, given as seconds or as a date; None without a usable one."""
+    """Return the seconds of a Retry-After header, in seconds or as a date; None without a usable one.
+
+    A date is counted from the answer's own Date header, so that our clock does not matter (RFC 9110).
+    """
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", value, re.ASCII):
         return float(value)
     try:
-        moment = parsedate_to_datetime(value)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+        moments = [parsedate_to_datetime(text) for text in (value, headers.get("date", ""))]
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
+    until, now = (m if m.tzinfo else m.replace(tzinfo=UTC) for m in moments)
+    return max(0.0, (until - now).total_seconds())
 
 
 def _server_error(call: Call, said: str, status: int, refusal: Refusal) -> CrossmintError:

@@ -1,10 +1,12 @@
-"""What Crossmint is asked: wallets, transfers, transactions, signatures, signers, funding, history.
+"""What Crossmint is asked: wallets, transfers, transactions, signatures, signers, funding, history, users.
 
-Frozen bodies, checked before a byte is sent. Source: the request bodies of the 2025-06-09 API description.
+Frozen bodies, checked before a byte is sent. What is said of a person is personal data: it does not show in
+`repr`, and no error names a value. Sources: the request bodies of the 2025-06-09 API description; the users API.
 """
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -16,6 +18,7 @@ from bursar.crossmint.writing import (
     Amount,
     ChainName,
     Coordinate,
+    Country,
     Email,
     Hex,
     Instant,
@@ -262,6 +265,50 @@ class Funding(Writing):
     amount: int = Field(ge=1, le=100)
     chain: ChainName
     token: Literal["usdxm"] = "usdxm"  # noqa: S105  a token on a chain
+
+
+class PostalAddress(Writing):
+    """Where a person lives."""
+
+    line1: Name = Field(repr=False)
+    line2: Name | None = Field(default=None, repr=False)
+    city: Name = Field(repr=False)
+    state_or_region: Name | None = Field(default=None, repr=False)
+    postal_code: Name = Field(repr=False)
+
+
+class IdentityDocument(Writing):
+    """A document that identifies a person."""
+
+    type: Name = Field(repr=False)
+    number: Name = Field(repr=False)
+    issuing_country_code: Country = Field(repr=False)
+
+
+class KycData(Writing):
+    """What identity checks ask for beyond `UserDetails`."""
+
+    address_of_residence: PostalAddress | None = Field(default=None, repr=False)
+    email: Email | None = Field(default=None, repr=False)
+    phone_number: Phone | None = Field(default=None, repr=False)
+    nationality: Country | None = Field(default=None, repr=False)
+    identity_document: IdentityDocument | None = Field(default=None, repr=False)
+
+
+class UserDetails(Writing):
+    """What a payout needs to know of its recipient. Country is ISO 3166-1 alpha-2. Personal data."""
+
+    first_name: Name = Field(repr=False)
+    last_name: Name = Field(repr=False)
+    date_of_birth: date = Field(repr=False, ge=date(1900, 1, 1))
+    country_of_residence: Country = Field(repr=False)
+
+
+class UserRegistration(Writing):
+    """Everything to be held about a user: registering replaces what was there before."""
+
+    user_details: UserDetails
+    kyc_data: KycData | None = None
 
 
 class HistoryQuery(Writing):

@@ -47,6 +47,7 @@ class Session:
         wait = self._limits.longest_wait
         self._reads = Allowance(self._limits.reads_per_minute, self._clock, wait)
         self._writes = Allowance(self._limits.writes_per_minute, self._clock, wait)
+        self._invalid_url = httpx2.InvalidURL
         self._http = httpx2.Client(
             transport=transport,
             timeout=self._limits.timeout,
@@ -135,13 +136,17 @@ class Session:
         if call.body is not None:
             headers["content-type"] = "application/json"
             content = _encode(call.body)
-        return self._http.build_request(
-            call.method,
-            f"{self.origin}/api{call.path}",
-            params=call.query,
-            headers=headers,
-            content=content,
-        )
+        try:
+            return self._http.build_request(
+                call.method,
+                f"{self.origin}/api{call.path}",
+                params=call.query,
+                headers=headers,
+                content=content,
+            )
+        except (UnicodeError, self._invalid_url):
+            pass
+        raise RequestError(f"could not {call.name}: a value cannot be put into a URL")
 
     def _body(self, call: Call, response: httpx2.Response) -> bytes:
         if response.headers.get("content-encoding", "identity").lower() != "identity":

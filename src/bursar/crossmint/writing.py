@@ -82,13 +82,19 @@ def _alias(text: str) -> str:
     return text
 
 
-def _iso(moment: datetime) -> str:
+def iso(moment: datetime) -> str:
+    """Return a moment as the API takes it: ISO-8601 in UTC with milliseconds and a Z.
+
+    Raises:
+        RequestError: the moment has no zone.
+    """
+    if moment.tzinfo is None:
+        raise RequestError("a time needs its zone", hint="use datetime(…, tzinfo=UTC)")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _aware(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise RequestError("a time needs its zone", hint="use datetime(…, tzinfo=UTC)")
+    iso(moment)
     return moment
 
 
@@ -105,7 +111,7 @@ Email = Annotated[str, BeforeValidator(_email)]
 Phone = Annotated[str, BeforeValidator(_phone)]
 ChainName = Annotated[str, BeforeValidator(_chain)]
 Alias = Annotated[str, BeforeValidator(_alias)]
-Instant = Annotated[datetime, AfterValidator(_aware), PlainSerializer(_iso)]
+Instant = Annotated[datetime, AfterValidator(_aware), PlainSerializer(iso)]
 Hex = Annotated[str, Field(pattern=r"^0x(?:[0-9a-fA-F]{2})*$")]
 Name = Annotated[
     str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")
