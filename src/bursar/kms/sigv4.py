@@ -52,12 +52,13 @@ class _DayKey:
 
 
 class SigV4:
-    """Signs requests to one service in one Region.
+    """Signs requests to one path of one service in one Region. The path holds only characters that need no escape.
 
     Threads may share it: the kept key is replaced in one assignment, and at worst derived twice.
     """
 
-    def __init__(self, region: str, service: str) -> None:
+    def __init__(self, region: str, service: str, path: str = "/") -> None:
+        self._path = path
         self._scope = f"{region}/{service}/aws4_request"
         self._region = region
         self._service = service
@@ -66,7 +67,7 @@ class SigV4:
     def sign(
         self, credentials: Credentials, headers: Mapping[str, str], body: bytes, now: float
     ) -> dict[str, str]:
-        """Return the headers with date, session token and Authorization added, for `POST /`.
+        """Return the headers with date, session token and Authorization added, for a POST.
 
         `headers` have lower-case names and hold `host`; every one of them is signed. `now` is in seconds since
         1970 by the server's clock.
@@ -78,7 +79,7 @@ class SigV4:
         names = sorted(signed)
         listed = ";".join(names)
         lines = "".join([f"{name}:{signed[name]}\n" for name in names])
-        canonical = f"POST\n/\n\n{lines}\n{listed}\n{sha256(body).hexdigest()}"
+        canonical = f"POST\n{self._path}\n\n{lines}\n{listed}\n{sha256(body).hexdigest()}"
         scope = f"{amz_date[:8]}/{self._scope}"
         digest = sha256(canonical.encode()).hexdigest()
         to_sign = f"AWS4-HMAC-SHA256\n{amz_date}\n{scope}\n{digest}"

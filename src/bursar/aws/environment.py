@@ -1,0 +1,13 @@
+"""What the signing function is called and what its environment tells it. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HANDLER_MODULE: Final = "bursar.aws.handler"
+HANDLER: Final = f"{HANDLER_MODULE}.handle"
+
+KEY: Final = "KMS_KEY_ID"
+BLIND_SIGNING: Final = "BURSAR_BLIND_SIGNING"
+SIGNER_ADDRESS: Final = "BURSAR_SIGNER_ADDRESS"
+ALLOWED: Final = "allowed"

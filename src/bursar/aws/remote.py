@@ -1,0 +1,288 @@
+"""Signers elsewhere: the deployed API (`ApiSigner`) or its function called directly (`LambdaSigner`).
+
+Both are given the address whose signatures they accept, and release nothing else: what comes back is proved to be
+over the digest that was asked for, by that address. Asking twice is safe, since a signature changes nothing, so
+what fails in passing is asked again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from bursar.aws.cloud import Cloud, aws_errors, error_code
+from bursar.aws.replies import read_reply
+from bursar.chains import evm
+from bursar.chains.evm import Scheme
+from bursar.errors import (
+    AwsAccessDenied,
+    AwsCredentials,
+    ConfigError,
+    KmsCredentials,
+    SignatureError,
+    SigningServiceDenied,
+    SigningServiceError,
+    SigningServiceUnavailable,
+)
+from bursar.kms.credentials import CredentialChain, CredentialsProvider
+from bursar.kms.sigv4 import SigV4
+from bursar.signer import SignedHash
+from bursar.signing_contract import MAX_BODY_BYTES, DigestRequest, digest_body
+
+if TYPE_CHECKING:
+    import httpx2
+
+_HOST_REGION = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
+_PLAIN_PATH = re.compile(r"\A/[A-Za-z0-9_.~/-]*\Z")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_BUSY = {"TooManyRequestsException", "ServiceException", "EC2ThrottledException"}
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a failed request is made again, and the longest wait before the first repetition, in seconds."""
+
+    attempts: int = 4
+    first_wait: float = 0.2
+    sleep: Callable[[float], None] = time.sleep
+
+    def repeat(self, ask: Callable[[], SignedHash]) -> SignedHash:
+        """Return what `ask` gives, asking again while the service is merely unavailable."""
+        for attempt in range(1, self.attempts):
+            try:
+                return ask()
+            except SigningServiceUnavailable:
+                # Jittered, so that many callers do not come back at once.
+                wait = self.first_wait * 2 ** (attempt - 1)
+                self.sleep(random.uniform(0, wait))  # noqa: S311  not a secret
+        return ask()
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The deployed API: the URL of its stage, and the Region that signatures of requests name."""
+
+    url: str
+    region: str
+
+    @classmethod
+    def at(cls, url: str, region: str | None = None) -> Self:
+        """Return the API at a URL. Without `region` it is read from the URL.
+
+        Raises:
+            ConfigError: the URL names no Region and none was given.
+        """
+        named = _HOST_REGION.search(url)
+        region = named.group(1) if named else region
+        if region is None:
+            raise ConfigError("the API's Region is not known", hint="set AWS_REGION")
+        return cls(url, region)
+
+
+class ApiSigner:
+    """Asks the deployed API. The caller needs `execute-api:Invoke` on its POST /."""
+
+    def __init__(
+        self,
+        api: Api,
+        address: str,
+        *,
+        credentials: CredentialsProvider,
+        client: httpx2.Client,
+        patience: Patience | None = None,
+    ) -> None:
+        self._address = evm.parse_address(address)
+        self._url, self._host, path = _parse_url(api.url)
+        self._sigv4 = SigV4(api.region, "execute-api", path)
+        self._credentials = credentials
+        self._client = client
+        self._patience = patience or Patience()
+
+    @classmethod
+    def open(cls, url: str, address: str, region: str | None = None) -> Self:
+        """Return a signer with credentials as the AWS CLI finds them. No call is made.
+
+        Raises:
+            ConfigError: the URL is not one of an API, or names no Region and none was given.
+            AddressError: not an EVM address.
+        """
+        import httpx2
+
+        client = httpx2.Client(timeout=httpx2.Timeout(30.0, connect=5.0), follow_redirects=False)
+        api = Api.at(url, region or os.environ.get("AWS_REGION"))
+        return cls(api, address, credentials=CredentialChain(), client=client)
+
+    @property
+    def address(self) -> str:
+        """The account whose signatures are accepted, checksummed."""
+        return self._address
+
+    def sign_hash(self, message_hash: bytes, scheme: Scheme) -> SignedHash:
+        """Return a proved signature over 32 bytes. One POST, up to three more where it fails in passing.
+
+        Raises:
+            DigestError: not 32 bytes; nothing was sent.
+            AwsCredentials: there are none.
+            SigningServiceDenied: the caller may not use the API.
+            SigningServiceRefused: the signer turned the request down; `reason` says why.
+            SigningServiceUnavailable: it could not be reached, or is busy.
+            SigningServiceError: any other answer.
+            SignatureError: an answer that must not be used.
+        """
+        request = _request(message_hash, self._address, scheme)
+        return self._patience.repeat(lambda: self._ask(request))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, request: DigestRequest) -> SignedHash:
+        import httpx2
+
+        body = json.dumps(digest_body(request)).encode()
+        headers = {"host": self._host, "content-type": "application/json"}
+        try:
+            credentials = self._credentials()
+        except KmsCredentials as error:
+            raise AwsCredentials(error.message, hint=error.hint) from None
+        signed = self._sigv4.sign(credentials, headers, body, time.time())
+        try:
+            with self._client.stream("POST", self._url, content=body, headers=signed) as response:
+                return read_reply(response.status_code, _bounded(response), request)
+        except httpx2.HTTPError as error:
+            raise SigningServiceUnavailable(
+                f"the signing API could not be reached ({type(error).__name__})",
+                hint="check the network and the API's URL",
+            ) from None
+
+    def __repr__(self) -> str:
+        return f"ApiSigner({self._url!r}, {self._address!r})"
+
+
+class LambdaSigner:
+    """Invokes the function directly. The caller needs `lambda:InvokeFunction` on it."""
+
+    def __init__(
+        self, function: str, address: str, cloud: Cloud, *, patience: Patience | None = None
+    ) -> None:
+        self._function = function
+        self._address = evm.parse_address(address)
+        self._cloud = cloud
+        self._patience = patience or Patience()
+
+    @classmethod
+    def open(cls, function: str, address: str, region: str | None = None) -> Self:
+        """Return a signer for a function's name or ARN. No call is made.
+
+        Raises:
+            AddressError: not an EVM address.
+        """
+        return cls(function, address, Cloud(region))
+
+    @property
+    def address(self) -> str:
+        """The account whose signatures are accepted, checksummed."""
+        return self._address
+
+    def sign_hash(self, message_hash: bytes, scheme: Scheme) -> SignedHash:
+        """Return a proved signature over 32 bytes. One invocation, up to three more where it fails in passing.
+
+        Raises:
+            DigestError: not 32 bytes; nothing was sent.
+            ConfigError, AwsCredentials, AwsError: AWS could not be asked.
+            SigningServiceDenied: the caller may not invoke the function.
+            SigningServiceRefused: the signer turned the request down; `reason` says why.
+            SigningServiceUnavailable: the function is busy.
+            SigningServiceError: the function failed.
+            SignatureError: an answer that must not be used.
+        """
+        request = _request(message_hash, self._address, scheme)
+        return self._patience.repeat(lambda: self._ask(request))
+
+    def _ask(self, request: DigestRequest) -> SignedHash:
+        payload = self._invoke(json.dumps(digest_body(request)).encode())
+        status, body = _split(payload)
+        return read_reply(status, body, request)
+
+    def _invoke(self, payload: bytes) -> bytes:
+        from botocore.exceptions import ClientError
+
+        client = self._cloud.functions
+        try:
+            with aws_errors():
+                try:
+                    answer = client.invoke(FunctionName=self._function, Payload=payload)
+                except ClientError as error:
+                    if error_code(error) in _BUSY:
+                        raise SigningServiceUnavailable("the signing function is busy") from None
+                    raise
+                body = answer["Payload"].read(MAX_BODY_BYTES + 1)
+        except AwsAccessDenied as error:
+            raise SigningServiceDenied(error.message, hint=error.hint) from None
+        if "FunctionError" in answer:
+            raise SigningServiceError(
+                "the signing function stopped before it answered",
+                hint="its log group has the reason",
+            )
+        return body
+
+    def __repr__(self) -> str:
+        return f"LambdaSigner({self._function!r}, {self._address!r})"
+
+
+def _request(message_hash: bytes, address: str, scheme: Scheme) -> DigestRequest:
+    evm.digest_of(message_hash, scheme)
+    return DigestRequest(bytes(message_hash), address, scheme)
+
+
+def _parse_url(url: str) -> tuple[str, str, str]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ConfigError("the API's URL is malformed") from None
+    path = parts.path or "/"
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
+        raise ConfigError("the API's URL is not https", hint="`bursar aws outputs` prints it")
+    if parts.query or parts.fragment or parts.username or not _PLAIN_PATH.match(path):
+        raise ConfigError("the API's URL has more than a host and a plain path")
+    # HTTP clients leave the scheme's own port out of the Host header, and the signature must agree.
+    usual = {"https": 443, "http": 80}[parts.scheme]
+    name = f"[{host}]" if ":" in host else host
+    authority = name if port in (None, usual) else f"{name}:{port}"
+    return f"{parts.scheme}://{authority}{path}", authority, path
+
+
+def _bounded(response: httpx2.Response) -> bytes:
+    body = b""
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise SignatureError("the signing API's answer is too large to be one")
+    return body
+
+
+def _split(payload: bytes) -> tuple[int, bytes]:
+    """Return the status and the rest of a direct invocation's result, which `replies` reads strictly."""
+    try:
+        result: Any = json.loads(payload)
+        status = result.pop("statusCode")
+        rest = json.dumps(result).encode()
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        raise SignatureError("the function's answer is not the signing contract's") from None
+    if type(status) is not int:
+        raise SignatureError("the function's answer has no status")
+    return status, rest

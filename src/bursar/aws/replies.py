@@ -1,0 +1,96 @@
+"""What a deployed signer's reply means: a proved signature, or the error to raise. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bursar.chains import evm
+from bursar.errors import (
+    RequestError,
+    RequestTooLarge,
+    SignatureError,
+    SigningServiceDenied,
+    SigningServiceError,
+    SigningServiceRefused,
+    SigningServiceUnavailable,
+)
+from bursar.signer import SignedHash
+from bursar.signing_contract import MAX_BODY_BYTES, DigestRequest, parse_json
+
+
+def read_reply(status: int, body: bytes, request: DigestRequest) -> SignedHash:
+    """Return the signature in a deployed signer's HTTP reply, proved to be over this digest by this address.
+
+    Raises:
+        SigningServiceDenied: 401 or 403 from the door itself, not from the signer.
+        SigningServiceRefused: the signer turned the request down; `reason` is its code.
+        SigningServiceUnavailable: 408, 429 or 5xx, retryable where asking again can help.
+        SigningServiceError: any other status.
+        SignatureError: an answer that is not the contract's, or a signature that is not this signer's.
+    """
+    if status == 200:
+        return _read_answer(body, request)
+    raise _service_error(status, _read_error(body))
+
+
+def _read_answer(body: bytes, request: DigestRequest) -> SignedHash:
+    try:
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestTooLarge("the answer is too large")
+        data = parse_json(body, "the answer")
+        signature = bytes.fromhex(str(data["signature"]).removeprefix("0x"))
+        request_id = data.get("requestId", "")
+    except (RequestError, ValueError, TypeError, KeyError, AttributeError):
+        raise SignatureError(
+            "the signer's answer is not the signing contract's",
+            hint="check that the address is the one bursar aws outputs prints",
+        ) from None
+    digest = request.digest
+    proved = evm.parse_signature(signature, digest, request.signer_address)
+    return SignedHash(proved, digest, request.signer_address, str(request_id)[:128])
+
+
+@dataclass(frozen=True, slots=True)
+class _ReportedError:
+    """The error body of a reply. `code` is None where it is not the contract's: API Gateway's own are not."""
+
+    code: str | None
+    message: str
+    hint: str | None
+    retryable: bool
+
+
+def _read_error(body: bytes) -> _ReportedError:
+    try:
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestTooLarge("the answer is too large")
+        error = parse_json(body, "the answer")["error"]
+        code, message, hint = error["code"], error["message"], error.get("hint")
+    except (RequestError, TypeError, KeyError, AttributeError, IndexError):
+        return _ReportedError(None, "", None, retryable=False)
+    hint = _plain(hint) if isinstance(hint, str) else None
+    return _ReportedError(_plain(code), _plain(message), hint, error.get("retryable") is True)
+
+
+def _plain(value: Any) -> str:
+    """Return foreign text fit for a terminal: printable, at most 300 characters."""
+    return "".join(c if c.isprintable() else "?" for c in str(value)[:300])
+
+
+def _service_error(status: int, told: _ReportedError) -> SigningServiceError:
+    busy = status in (408, 429) or status >= 500
+    if told.code is None and status in (401, 403):
+        return SigningServiceDenied(
+            f"the signing API turned the caller away (HTTP {status})",
+            hint="the caller needs execute-api:Invoke on this API: attach the stack's InvokePolicyArn",
+        )
+    if told.code is None and busy:
+        return SigningServiceUnavailable(f"the signing API is not available (HTTP {status})")
+    if told.code is None:
+        return SigningServiceError(f"the signing API answered HTTP {status}")
+    if busy and told.retryable:
+        return SigningServiceUnavailable(told.message, hint=told.hint)
+    if status >= 500:
+        return SigningServiceError(f"{told.message} ({told.code})", hint=told.hint)
+    return SigningServiceRefused(told.message, hint=told.hint, reason=told.code)
