@@ -21,7 +21,7 @@ class _Section(BaseModel):
 
 
 class AwsSettings(_Section):
-    """Where the AWS resources are. Credentials come as the AWS CLI finds them."""
+    """Where the AWS resources are. Without a Region AWS_REGION counts. Credentials come as the AWS CLI finds them."""
 
     region: str | None = None
     stack: str = "bursar-treasury"
@@ -97,7 +97,7 @@ def load_config(path: str | None = None, environ: Mapping[str, str] | None = Non
     file = Path(path or environ.get("BURSAR_CONFIG", FILE))
     named = path is not None or "BURSAR_CONFIG" in environ
     data = _read(file, required=named)
-    if "api_key" in data.get("crossmint", {}):
+    if "api_key" in str(data.get("crossmint", "")):
         raise ConfigError(
             f"{file} holds an API key",
             hint=f"remove it from the file, set {API_KEY_VARIABLE} instead, and replace the key",
@@ -106,11 +106,23 @@ def load_config(path: str | None = None, environ: Mapping[str, str] | None = Non
         for name in getattr(settings.annotation, "model_fields", {}):
             value = environ.get(f"BURSAR_{section}_{name}".upper())
             if value:
-                data.setdefault(section, {})[name] = value
+                _section(data, section)[name] = value
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    if region:
+        _section(data, "aws").setdefault("region", region)
     try:
         return Config.model_validate(data)
     except ValidationError as invalid:
         raise ConfigError(f"{file.name}: {_first_problem(invalid)}") from None
+
+
+def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
+    section = data.setdefault(name, {})
+    if not isinstance(section, dict):
+        raise ConfigError(
+            f"{name} is a section of the settings, not a value", hint=f"write [{name}]"
+        )
+    return section
 
 
 def _read(file: Path, *, required: bool) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""."""
+"""From what somebody asked for to a payment that landed."""

@@ -1,0 +1,121 @@
+"""From settings to the parts a command works with: Crossmint's client, the treasury wallet, who signs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bursar.chains import evm
+from bursar.cli.config import API_KEY_VARIABLE
+from bursar.cli.shell import Shell
+from bursar.errors import ConfigError, NotAwaitingApproval
+
+if TYPE_CHECKING:
+    from bursar.crossmint.client import CrossmintClient
+    from bursar.crossmint.locators import WalletLocator
+    from bursar.signer import Signer
+
+
+@contextmanager
+def crossmint(shell: Shell) -> Iterator[CrossmintClient]:
+    """Open the client of the settings' Crossmint environment.
+
+    Raises:
+        ConfigError: there is no API key.
+    """
+    from bursar.crossmint.client import CrossmintClient
+
+    settings = shell.config.crossmint
+    if settings.api_key is None:
+        raise ConfigError(
+            "there is no Crossmint API key",
+            hint=f'set {API_KEY_VARIABLE}, or for the sandbox: eval "$(bursar sandbox env)"',
+        )
+    with CrossmintClient(
+        settings.api_key.get_secret_value(),
+        environment=settings.environment,
+        base_url=settings.url,
+    ) as client:
+        yield client
+
+
+def wallet_locator(shell: Shell, given: str | None = None) -> WalletLocator:
+    """Return the wallet a command is about: the one given, else the settings'."""
+    from bursar.crossmint.locators import WalletLocator
+
+    return WalletLocator.parse(given or shell.config.wallet.locator)
+
+
+def signer_address(shell: Shell, client: CrossmintClient, wallet: WalletLocator) -> str:
+    """Return the account whose signature is asked for: the settings' pin, else the wallet's admin signer.
+
+    An address that Crossmint states needs no trust: a signer that does not hold its key refuses.
+
+    Raises:
+        NotAwaitingApproval: the wallet's admin signer is not an external wallet.
+    """
+    pinned = shell.config.signer.address
+    if pinned:
+        return evm.parse_address(pinned)
+    admin = client.get_wallet(wallet).admin_signer
+    kind, _, address = (admin.locator if admin else "").partition(":")
+    if kind != "external-wallet":
+        raise NotAwaitingApproval(
+            f"the admin signer of {wallet} is not an external wallet",
+            hint="name the account with BURSAR_SIGNER_ADDRESS if the key is a delegated signer",
+        )
+    return evm.parse_address(address)
+
+
+@contextmanager
+def signer(shell: Shell, address: str | None, via: str | None = None) -> Iterator[Signer]:
+    """Open the signer the settings (or `via`) name: the deployed API, its function, or KMS from here.
+
+    Raises:
+        ConfigError: a deployed signer is asked and nothing says whose signatures to accept.
+    """
+    way = via or shell.config.signer.via
+    expected = address or shell.config.signer.address
+    if way == "kms":
+        from bursar.kms.client import KmsClient
+        from bursar.signer import KmsSigner
+
+        with KmsClient.from_environment(shell.config.aws.region) as kms:
+            yield KmsSigner.open(kms, shell.config.key.id, expected_address=expected)
+        return
+    if expected is None:
+        raise ConfigError(
+            "nothing says which account's signatures to accept",
+            hint="give --address or set BURSAR_SIGNER_ADDRESS; `bursar key address` prints it",
+        )
+    with _deployed(shell, evm.parse_address(expected), way) as opened:
+        yield opened
+
+
+@contextmanager
+def _deployed(shell: Shell, address: str, way: str) -> Iterator[Signer]:
+    from bursar.aws.remote import ApiSigner, LambdaSigner
+
+    settings, region = shell.config.signer, shell.config.aws.region
+    if way == "lambda":
+        function = settings.function or _stack_output(shell, "FunctionName")
+        yield LambdaSigner.open(function, address, region)
+    else:
+        url = settings.api_url or _stack_output(shell, "ApiUrl")
+        with ApiSigner.open(url, address, region) as opened:
+            yield opened
+
+
+def _stack_output(shell: Shell, name: str) -> str:
+    from bursar.aws.cloud import Cloud, api_url
+    from bursar.aws.stacks import find_stack
+
+    cloud = Cloud(shell.config.aws.region)
+    stack = find_stack(cloud, shell.config.aws.stack)
+    if stack is None or "ApiId" not in stack.outputs:
+        raise ConfigError(
+            f"the stack {shell.config.aws.stack} has no signing API",
+            hint="deploy it with: bursar aws deploy; or set BURSAR_SIGNER_API_URL",
+        )
+    return api_url(stack.outputs, cloud.endpoint) if name == "ApiUrl" else stack.outputs[name]

@@ -1,0 +1,276 @@
+"""`bursar demo`: the whole path on this machine, with the commands a user would run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bursar.amounts import to_base_units, to_decimal_text
+from bursar.cli.shell import Shell, shared_options
+from bursar.errors import SandboxError
+
+if TYPE_CHECKING:
+    from bursar.sandbox.world import World
+
+AMOUNT = "25.00"
+DECIMALS = 6
+COMMAND_SECONDS = 120
+
+
+@click.command("demo")
+@click.option("--keep", is_flag=True, help="Leave the sandbox running afterwards.")
+@shared_options
+@click.pass_obj
+def command(shell: Shell, *, keep: bool) -> None:
+    """Watch a KMS-held key pay a recipient out of a treasury wallet, all on this machine.
+
+    Brings a fresh sandbox up, walks the guide's seven steps with bursar's own commands, then shows three refusals.
+    Exits 0 only if exactly the amount moved on chain and all three were refused.
+    """
+    from bursar.sandbox.world import World
+
+    began = time.monotonic()
+    with shell.waiting("bringing the sandbox up: AWS, a chain, Crossmint's stand-in"):
+        world = World.up("demo", fresh=True)
+    try:
+        story = Story(shell, world)
+        evidence = story.tell(time.monotonic() - began)
+    finally:
+        if not keep:
+            world.down()
+    evidence["seconds"] = round(time.monotonic() - began, 1)
+    shell.result(
+        evidence, f"\n[bold green]Done in {evidence['seconds']} s.[/] {_closing(keep=keep)}"
+    )
+
+
+def _closing(*, keep: bool) -> str:
+    if keep:
+        return 'The sandbox still runs: eval "$(bursar sandbox env --name demo)" and try the commands above.'
+    return "Next: docs/tutorial.md walks the same commands one by one."
+
+
+@dataclass
+class Story:
+    """Runs bursar's commands in processes of their own, shows each with its evidence, and keeps the evidence."""
+
+    shell: Shell
+    world: World
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    def tell(self, seconds_up: float) -> dict[str, Any]:
+        """Walk the seven steps and the three refusals; return the evidence.
+
+        Raises:
+            SandboxError: a step failed, the wrong amount moved, or something was not refused.
+        """
+        self._line(f"[dim]sandbox up in {seconds_up:.1f} s · nothing leaves this machine[/]")
+        outputs = self._deploy_the_signer()
+        wallet = self._create_the_wallet()
+        recipient = self._register("ada@example.com", "Ada", "Lovelace")
+        treasurer = self._caller("treasury-app", outputs["InvokePolicyArn"])
+        treasurer["BURSAR_SIGNER_API_URL"] = outputs["ApiUrl"]
+        self._pay(wallet, recipient, treasurer)
+        self._show_the_record(outputs["KeyArn"])
+        self._be_refused(outputs["ApiUrl"])
+        return self.evidence
+
+    def _deploy_the_signer(self) -> dict[str, str]:
+        self._heading(
+            "Steps 1, 2 and 4", "the key in KMS, the role that may use it, the function and its API"
+        )
+        deployed = self._run("aws", "deploy", "--allow-blind-signing", "--yes")
+        outputs: dict[str, str] = deployed["outputs"]
+        key = self._run("key", "show")
+        self._facts(
+            key=f"{outputs['KeyArn']}  {key['key_spec']}",
+            address=f"{key['address']}  derived from the public key; the private key never leaves KMS",
+            role=f"{outputs['RoleArn']}  may kms:Sign with this one key",
+            api=f"{outputs['ApiUrl']}  POST, IAM-signed calls only",
+        )
+        self.evidence |= {"key_arn": outputs["KeyArn"], "address": key["address"]}
+        self.evidence["api_url"] = outputs["ApiUrl"]
+        return outputs
+
+    def _create_the_wallet(self) -> str:
+        self._heading("Step 3", "a Crossmint treasury wallet whose only admin signer is that key")
+        wallet = self._run("wallet", "create")
+        self._run("wallet", "fund", "100")
+        self._facts(
+            wallet=f"{wallet['address']}  a Kernel smart account, deployed by its first payment",
+            signer=wallet["admin_signer"],
+            balance=f"{self._balance(wallet['address'])} USDC on chain",
+        )
+        self.evidence["wallet"] = wallet["address"]
+        return str(wallet["address"])
+
+    def _register(self, email: str, first: str, last: str) -> str:
+        person = ("--first-name", first, "--last-name", last, "--born", "1990-12-10")
+        registered = self._run("recipient", "register", email, *person, "--country", "GB")
+        return str(registered["address"])
+
+    def _pay(self, wallet: str, recipient: str, treasurer: Mapping[str, str]) -> None:
+        before = self._units(wallet), self._units(recipient)
+        self._heading(
+            "Step 5", "start a regulated transfer: Crossmint screens the recipient and waits"
+        )
+        payment = ("--to", recipient, "--amount", AMOUNT, "--id", f"demo-{time.time_ns()}")
+        started = self._run("transfer", "start", *payment)
+        transaction = started["transaction_id"]
+        self._facts(transaction=transaction, status=started["status"], hash=started["message"])
+
+        self._heading(
+            "Step 6", "an IAM user who may call the API, and nothing else, has KMS sign that hash"
+        )
+        signed = self._run("transfer", "sign", transaction, "--yes", by=treasurer)
+        self._facts(
+            signature=signed["signature"],
+            signed_by=f"{signed['signed_by']}  verified before it was used",
+            kms_request=signed["signing_request_id"],
+        )
+
+        self._heading(
+            "Step 7", "hand the approval in; the EntryPoint contract judges the signature"
+        )
+        landed = self._run("transfer", "approve", transaction, "--signature", signed["signature"])
+        moved = self._units(recipient) - before[1]
+        self._facts(
+            status=landed["status"],
+            chain_transaction=landed["chain_transaction"],
+            treasury=f"{_text(before[0])} → {self._balance(wallet)} USDC",
+            recipient=f"{_text(before[1])} → {self._balance(recipient)} USDC",
+        )
+        asked = to_base_units(AMOUNT, DECIMALS)
+        if (moved, before[0] - self._units(wallet)) != (asked, asked):
+            raise SandboxError(f"{_text(moved)} USDC reached the recipient, not {AMOUNT}")
+        self.evidence |= {
+            "transaction_id": transaction,
+            "message": started["message"],
+            "signature": signed["signature"],
+            "signing_request_id": signed["signing_request_id"],
+            "chain_transaction": landed["chain_transaction"],
+            "recipient": recipient,
+            "moved": _text(moved),
+        }
+
+    def _show_the_record(self, key_arn: str) -> None:
+        from bursar.sandbox.callers import recorded_signatures
+
+        records = recorded_signatures(self.world.environment, key_arn)
+        if len(records) != 1:
+            raise SandboxError(f"CloudTrail holds {len(records)} signatures of the key, not one")
+        who = records[0].get("userIdentity", {}).get("arn")
+        self._facts(cloudtrail=f"one kms:Sign with this key, by {who}")
+        self.evidence["cloudtrail_sign_by"] = who
+
+    def _be_refused(self, api_url: str) -> None:
+        self._heading("Refused", "three things that must not work")
+        self._refuse_unsigned(api_url)
+        mallory = {**self._caller("mallory", None), "BURSAR_SIGNER_API_URL": api_url}
+        refusal = self._run(
+            *("sign", "--hash", "0x" + "11" * 32, "--address", self.evidence["address"]),
+            by=mallory,
+            refused=True,
+        )
+        self._refusal("a caller without permission", refusal, "signing_service_denied")
+        sam = self._register("sam@example.com", "Sam", "Sanctioned")
+        refusal = self._run("transfer", "start", "--to", sam, "--amount", "1.00", refused=True)
+        self._refusal("a recipient who fails screening", refusal, "recipient_person_sanctioned")
+
+    def _refuse_unsigned(self, api_url: str) -> None:
+        import httpx2
+
+        self._line(f"[dim]$ curl -X POST {api_url}[/]")
+        status = httpx2.post(api_url, json={}, trust_env=False, timeout=30).status_code
+        found = {"code": f"http_{status}", "message": f"HTTP {status}"}
+        self._refusal("an unsigned call to the API", found, "http_403")
+
+    def _refusal(self, what: str, found: Mapping[str, Any], wanted: str) -> None:
+        if found.get("code") != wanted:
+            raise SandboxError(f"{what} was not refused as it should be: {found.get('message')}")
+        self._line(f"  [green]✓[/] {what}: [bold]{found['message']}[/]")
+        self.evidence.setdefault("refused", []).append({"what": what, "code": wanted})
+
+    def _caller(self, name: str, policy_arn: str | None) -> dict[str, str]:
+        from bursar.sandbox.callers import create_caller
+
+        return create_caller(self.world.environment, name, policy_arn=policy_arn)
+
+    def _run(
+        self, *arguments: str, by: Mapping[str, str] | None = None, refused: bool = False
+    ) -> dict[str, Any]:
+        """Run a bursar command as a process, as `by` where given; return its JSON, or the error if `refused`."""
+        self._line(f"[dim]$ bursar {shlex.join(arguments)}[/]")
+        with (
+            self.shell.waiting(f"bursar {arguments[0]} …")
+            if self.shell.err.is_terminal
+            else _still()
+        ):
+            done = subprocess.run(  # noqa: S603  our own interpreter and our own arguments
+                [sys.executable, "-m", "bursar", "--json", *arguments],
+                env={**_inherited(), **self.world.environment, **(by or {})},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=COMMAND_SECONDS,
+            )
+        try:
+            data: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            raise SandboxError(
+                f"bursar {arguments[0]} {arguments[1]} broke: {done.stderr.strip()[-600:]}"
+            ) from None
+        if refused:
+            return dict(data.get("error", {"message": "it was allowed"}))
+        if done.returncode:
+            error = data.get("error", {})
+            raise SandboxError(
+                f"bursar {arguments[0]} {arguments[1]}: {error.get('message')}",
+                hint=error.get("hint"),
+            )
+        return data
+
+    def _units(self, account: str) -> int:
+        from bursar.sandbox.chain import Rpc, Token
+
+        with Rpc(self.world.environment["BURSAR_CHAIN_RPC_URL"]) as rpc:
+            return Token(rpc, self.world.contracts.usdc).balance_of(account)
+
+    def _balance(self, account: str) -> str:
+        return _text(self._units(account))
+
+    def _heading(self, step: str, what: str) -> None:
+        self._line(f"\n[bold cyan]{step}[/] · {what}")
+
+    def _facts(self, **facts: Any) -> None:
+        for name, value in facts.items():
+            self._line(f"  [dim]{name.replace('_', ' '):<18}[/] {value}")
+
+    def _line(self, text: str) -> None:
+        if not self.shell.json:
+            self.shell.out.print(text)
+
+
+def _text(units: int) -> str:
+    return to_decimal_text(units, DECIMALS)
+
+
+def _inherited() -> dict[str, str]:
+    """Return our environment without the settings and credentials that could point elsewhere."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "BURSAR_"))}
+    return {**kept, **{k: v for k, v in os.environ.items() if k == "BURSAR_HOME"}}
+
+
+def _still() -> Any:
+    from contextlib import nullcontext
+
+    return nullcontext()

@@ -1,0 +1,200 @@
+"""The steps of one transfer, in order: start, sign, approve, settle. Each may be repeated safely.
+
+A plain sequence, for one process that stays alive. Nothing is stored here: Crossmint holds the transaction, and
+the caller's id is the idempotency key that leads back to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bursar.chains.evm import Scheme
+from bursar.crossmint.client import CrossmintClient
+from bursar.crossmint.locators import SignerLocator, WalletLocator
+from bursar.crossmint.models import Transaction
+from bursar.crossmint.requests import Approval, NewTransfer
+from bursar.errors import (
+    ApprovalAlreadyComplete,
+    ApprovalAlreadySubmitted,
+    ComplianceInProgress,
+    SettlementTimeout,
+)
+from bursar.signer import SignedHash, Signer
+from bursar.transfers.intent import TransferIntent, message_to_sign, require_match
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, in seconds: `deadline` in all; between looks `first_wait`, growing to `longest_wait`."""
+
+    deadline: float = 120.0
+    first_wait: float = 0.5
+    longest_wait: float = 5.0
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A transfer that landed, with what it takes to account for it."""
+
+    intent: TransferIntent
+    transaction: Transaction
+    signed: SignedHash | None
+
+
+def start(client: CrossmintClient, intent: TransferIntent, signer: SignerLocator) -> Transaction:
+    """Create the transfer at Crossmint and return its transaction, which waits for our approval. One POST.
+
+    Repeating it with the same intent returns the same transaction: the intent's id is the idempotency key.
+
+    Raises:
+        ComplianceError: screening turned the recipient down; there is nothing to sign.
+        CrossmintOutcomeUnknown: it may have been created; repeat with the same id to find out.
+        IntentMismatch: what came back is not what was asked for.
+        CrossmintError: anything else that Crossmint says.
+    """
+    body = NewTransfer(
+        token=intent.token,
+        recipient=intent.recipient,
+        amount=intent.amount,
+        signer=signer,
+        transaction_type=intent.type.value,
+    )
+    transaction = client.create_transfer(intent.wallet, body, idempotency_key=intent.id)
+    require_match(transaction, intent)
+    return transaction
+
+
+def start_when_cleared(
+    client: CrossmintClient, intent: TransferIntent, signer: SignerLocator, patience: Patience
+) -> Transaction:
+    """Do `start`, and again while Crossmint says that identity checks are still running.
+
+    Raises:
+        ComplianceInProgress: they still were when patience ran out.
+    """
+    started = patience.now()
+    wait = patience.first_wait
+    while True:
+        try:
+            return start(client, intent, signer)
+        except ComplianceInProgress:
+            if patience.now() - started + wait > patience.deadline:
+                raise
+        patience.sleep(wait)
+        wait = min(wait * 2, patience.longest_wait)
+
+
+def sign(
+    transaction: Transaction, locator: SignerLocator, signer: Signer, scheme: Scheme
+) -> SignedHash:
+    """Return a verified signature over the message that waits for this signer. One signature.
+
+    It does not compare the transaction with an intent: `require_match` does, before.
+
+    Raises:
+        NotAwaitingApproval, IntentMismatch, DigestError: there is nothing here to sign.
+        BursarError: whatever the signer raises.
+    """
+    return signer.sign_hash(message_to_sign(transaction, locator), scheme)
+
+
+def approve(
+    client: CrossmintClient, wallet: WalletLocator, transaction_id: str, approval: Approval
+) -> Transaction:
+    """Hand the signature in and return the transaction. One POST; on enough approvals it is broadcast.
+
+    A signature that was handed in before, and a transaction that is fully approved already, are not errors:
+    the transaction is read instead.
+
+    Raises:
+        ApprovalRejected: Crossmint does not accept the signer or the signature.
+        CrossmintOutcomeUnknown: it may have been taken; look with `settle` or repeat it.
+    """
+    try:
+        return client.approve_transaction(wallet, transaction_id, [approval])
+    except (ApprovalAlreadySubmitted, ApprovalAlreadyComplete):
+        return client.get_transaction(wallet, transaction_id)
+
+
+def settle(
+    client: CrossmintClient,
+    wallet: WalletLocator,
+    transaction_id: str,
+    patience: Patience,
+    report: Report = lambda _status: None,
+) -> Transaction:
+    """Wait until the transaction is final and return it. Reads only.
+
+    Raises:
+        TransactionFailed: it failed, with Crossmint's reason.
+        SettlementTimeout: it is not final yet; nothing is lost, look again later.
+    """
+    started = patience.now()
+    wait = patience.first_wait
+    while True:
+        transaction = client.get_transaction(wallet, transaction_id)
+        report(transaction.status_text)
+        transaction.require_not_failed()
+        if transaction.succeeded:
+            return transaction
+        if patience.now() - started + wait > patience.deadline:
+            raise SettlementTimeout(
+                f"transaction {transaction_id} is still {transaction.status_text}",
+                hint=f"it goes on without us; look with: bursar transfer show {transaction_id}",
+            )
+        patience.sleep(wait)
+        wait = min(wait * 1.5, patience.longest_wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Treasurer:
+    """Everything one payment needs: Crossmint, who signs and how, and how long to wait."""
+
+    client: CrossmintClient
+    signer: Signer
+    scheme: Scheme = Scheme.EIP191
+    patience: Patience = Patience()
+
+    @property
+    def locator(self) -> SignerLocator:
+        """The signer as Crossmint names it."""
+        return SignerLocator.external_wallet(self.signer.address)
+
+    def send(self, intent: TransferIntent, report: Report = lambda _step: None) -> Payment:
+        """Do all steps of a transfer and return the payment once it landed.
+
+        Repeating it with the same intent never pays twice: it picks up wherever the first one stopped.
+
+        Raises:
+            BursarError: whatever a step raises; the intent's id leads back to what was done.
+        """
+        report("asking Crossmint for the transfer")
+        transaction = start_when_cleared(self.client, intent, self.locator, self.patience)
+        signed = None
+        if not (transaction.is_final or transaction.submitted_by(self.locator)):
+            report(f"signing {transaction.user_operation_hash}")
+            signed = sign(transaction, self.locator, self.signer, self.scheme)
+            report("handing in the approval")
+            self.approve(intent.wallet, transaction, signed)
+        settled = settle(
+            self.client,
+            intent.wallet,
+            transaction.id,
+            self.patience,
+            lambda status: report(f"waiting: {status}"),
+        )
+        return Payment(intent, settled, signed)
+
+    def approve(
+        self, wallet: WalletLocator, transaction: Transaction, signed: SignedHash
+    ) -> Transaction:
+        """Hand in a signature for a transaction, under the locator Crossmint wrote."""
+        pending = transaction.pending_for(self.locator)
+        approval = Approval(signer=pending.locator, signature=signed.signature.to_hex())
+        return approve(self.client, wallet, transaction.id, approval)

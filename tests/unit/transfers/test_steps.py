@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import coincurve
+import httpx2
+import pytest
+
+from bursar.chains import evm
+from bursar.chains.evm import Scheme
+from bursar.crossmint.client import CrossmintClient
+from bursar.crossmint.locators import SignerLocator, WalletLocator
+from bursar.crossmint.requests import Approval
+from bursar.errors import (
+    ComplianceInProgress,
+    CrossmintOutcomeUnknown,
+    IntentMismatch,
+    RecipientPersonSanctioned,
+    SettlementTimeout,
+    TransactionFailed,
+)
+from bursar.signer import SignedHash
+from bursar.transfers.intent import TransferIntent
+from bursar.transfers.steps import Patience, Treasurer, approve, settle, start_when_cleared
+
+RECIPIENT = "0xde709f2102306220921060314715629080e2fb77"
+HASH = "0x" + "ab" * 32
+WALLET = WalletLocator.treasury("treasury")
+
+
+class LocalSigner:
+    """Signs with a generated key and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self._key = coincurve.PrivateKey()
+        self.public_key = evm.PublicKey(self._key.public_key.format(compressed=False)[1:])
+        self.asked: list[tuple[bytes, Scheme]] = []
+
+    @property
+    def address(self) -> str:
+        return self.public_key.address
+
+    def sign_hash(self, message_hash: bytes, scheme: Scheme) -> SignedHash:
+        self.asked.append((message_hash, scheme))
+        digest = evm.digest_of(message_hash, scheme)
+        signature = evm.signature_from_kms(
+            self._key.sign(digest, hasher=None), digest, self.public_key
+        )
+        return SignedHash(signature, digest, self.address, "request-1")
+
+
+class Crossmint:
+    """A transfer's life at Crossmint, behind the client's transport seam."""
+
+    def __init__(self, signer: str) -> None:
+        self.signer = signer
+        self.statuses = ["pending", "success"]
+        self.amount = "25"
+        self.submitted: list[dict[str, Any]] = []
+        self.created: dict[str, str] = {}
+        self.before: list[httpx2.Response] = []
+        self.calls: list[str] = []
+
+    def client(self) -> CrossmintClient:
+        return CrossmintClient("sk_staging_" + "1" * 40, transport=httpx2.MockTransport(self))
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        verb = request.url.path.rpartition("/")[2]
+        self.calls.append(f"{request.method} {verb}")
+        if self.before:
+            return self.before.pop(0)
+        if verb == "transfers":
+            self.created[request.headers["x-idempotency-key"]] = "tx-1"
+            return httpx2.Response(201, json=self.body())
+        if verb == "approvals":
+            if self.submitted:
+                return httpx2.Response(409, json={"error": True, "message": "already submitted"})
+            self.submitted = json.loads(request.content)["approvals"]
+            return httpx2.Response(201, json=self.body())
+        return httpx2.Response(200, json=self.body(advance=True))
+
+    def body(self, *, advance: bool = False) -> dict[str, Any]:
+        status = "awaiting-approval"
+        if self.submitted:
+            status = self.statuses[0]
+            if advance and len(self.statuses) > 1:
+                self.statuses.pop(0)
+        who = {"type": "external-wallet", "locator": self.signer}
+        body: dict[str, Any] = {
+            "id": "tx-1",
+            "status": status,
+            "chainType": "evm",
+            "walletType": "smart",
+            "params": {"chain": "base-sepolia"},
+            "onChain": {"userOperation": {}, "userOperationHash": HASH, "txId": "0x01"},
+            "approvals": {
+                "pending": [] if self.submitted else [{"signer": who, "message": HASH}],
+                "submitted": [{"signer": who, "message": HASH, **a} for a in self.submitted],
+            },
+            "sendParams": {
+                "token": "base-sepolia:usdc",
+                "params": {
+                    "amount": self.amount,
+                    "recipient": RECIPIENT,
+                    "recipientAddress": RECIPIENT,
+                },
+            },
+        }
+        for approval in body["approvals"]["submitted"]:
+            approval["signer"] = who
+        if status == "failed":
+            body["error"] = {"reason": "execution_reverted", "message": "no balance"}
+        return body
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+    def patience(self, deadline: float = 60.0) -> Patience:
+        return Patience(deadline=deadline, now=lambda: self.time, sleep=self.sleep)
+
+
+@pytest.fixture
+def signer() -> LocalSigner:
+    return LocalSigner()
+
+
+@pytest.fixture
+def crossmint(signer: LocalSigner) -> Crossmint:
+    return Crossmint(f"external-wallet:{signer.address}")
+
+
+@pytest.fixture
+def send(signer: LocalSigner, crossmint: Crossmint) -> Callable[[], Any]:
+    def run() -> Any:
+        with crossmint.client() as client:
+            return Treasurer(client, signer, patience=Clock().patience()).send(intent())
+
+    return run
+
+
+def intent() -> TransferIntent:
+    return TransferIntent.parse(
+        "payroll:1",
+        wallet=str(WALLET),
+        token="base-sepolia:usdc",
+        recipient=RECIPIENT,
+        amount="25.00",
+    )
+
+
+def test_a_transfer_is_signed_once_approved_once_and_seen_to_land(send, signer, crossmint):
+    payment = send()
+    assert payment.transaction.succeeded
+    assert signer.asked == [(bytes.fromhex("ab" * 32), Scheme.EIP191)]
+    [submitted] = crossmint.submitted
+    assert submitted["signature"] == payment.signed.signature.to_hex()
+    assert submitted["signer"] == crossmint.signer
+    assert list(crossmint.created) == ["payroll:1"]
+
+
+def test_repeating_a_transfer_that_landed_signs_nothing(send, signer, crossmint):
+    send()
+    again = send()
+    assert again.transaction.succeeded
+    assert again.signed is None
+    assert len(signer.asked) == 1
+    assert crossmint.calls.count("POST approvals") == 1
+
+
+def test_a_transaction_with_another_amount_is_not_signed(send, signer, crossmint):
+    crossmint.amount = "250"
+    with pytest.raises(IntentMismatch):
+        send()
+    assert signer.asked == []
+
+
+def test_a_recipient_who_fails_screening_leaves_nothing_to_sign(send, signer, crossmint):
+    problem = {"error": {"reason": "recipient_person_sanctioned", "message": "no"}}
+    crossmint.before = [httpx2.Response(400, json=problem)]
+    with pytest.raises(RecipientPersonSanctioned):
+        send()
+    assert signer.asked == []
+
+
+def test_an_unknown_outcome_of_the_create_is_not_repeated(send, signer, crossmint):
+    crossmint.before = [httpx2.Response(502, text="bad gateway")]
+    with pytest.raises(CrossmintOutcomeUnknown):
+        send()
+    assert crossmint.calls == ["POST transfers"]
+    assert signer.asked == []
+
+
+def test_identity_checks_that_are_still_running_are_waited_for(signer, crossmint):
+    running = {
+        "error": {"reason": "kyc", "message": "User KYC in progress, retry in a few seconds"}
+    }
+    crossmint.before = [httpx2.Response(400, json=running)] * 3
+    clock = Clock()
+    with crossmint.client() as client:
+        who = SignerLocator.external_wallet(signer.address)
+        found = start_when_cleared(client, intent(), who, clock.patience())
+        assert found.id == "tx-1"
+        assert clock.time > 0
+        crossmint.before = [httpx2.Response(400, json=running)] * 100
+        with pytest.raises(ComplianceInProgress):
+            start_when_cleared(client, intent(), who, clock.patience(deadline=20))
+
+
+def test_an_approval_handed_in_before_is_read_not_repeated(signer, crossmint):
+    crossmint.submitted = [{"signature": "0x" + "11" * 65}]
+    approval = Approval(signer=crossmint.signer, signature="0x" + "22" * 65)
+    with crossmint.client() as client:
+        assert approve(client, WALLET, "tx-1", approval).id == "tx-1"
+    assert crossmint.calls == ["POST approvals", "GET tx-1"]
+
+
+def test_a_failed_transaction_is_raised_with_its_reason(crossmint):
+    crossmint.submitted, crossmint.statuses = [{"signature": "0x"}], ["failed"]
+    with (
+        crossmint.client() as client,
+        pytest.raises(TransactionFailed, match="no balance") as caught,
+    ):
+        settle(client, WALLET, "tx-1", Clock().patience())
+    assert caught.value.reason == "execution_reverted"
+
+
+@pytest.mark.parametrize("status", ["pending", "awaiting-approval", "successful", "settled"])
+def test_only_the_word_success_ends_the_wait(crossmint, status):
+    crossmint.submitted, crossmint.statuses = [{"signature": "0x"}], [status]
+    seen: list[str] = []
+    with crossmint.client() as client, pytest.raises(SettlementTimeout, match=status):
+        settle(client, WALLET, "tx-1", Clock().patience(), seen.append)
+    assert set(seen) == {status}
