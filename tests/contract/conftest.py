@@ -20,6 +20,8 @@ from bursar.kms.client import KmsClient, Limits
 from bursar.kms.keys import Keys
 from bursar.kms.names import parse_endpoint
 from bursar.kms.sigv4 import Credentials
+from bursar.sandbox.chain.anvil import Anvil
+from bursar.sandbox.setup.tools import find_anvil, tools_folder
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -101,3 +103,10 @@ def kms_world(request: pytest.FixtureRequest) -> KmsWorld:
         return world(url, request.getfixturevalue("ministack_user"))
     server: KmsServer = request.getfixturevalue("kms_server")
     return world(server.url, Credentials(server.access_key_id, server.secret_access_key))
+
+
+@pytest.fixture(scope="session")
+def anvil_url() -> Iterator[str]:
+    """A chain of this session's own."""
+    with Anvil.start(find_anvil(tools_folder())) as chain:
+        yield chain.url
