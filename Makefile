@@ -9,7 +9,7 @@ BIN := .venv/bin
 # Tools, emulators and sandbox state live in the checkout, never in the home directory.
 export BURSAR_HOME ?= $(CURDIR)/.bursar
 
-.PHONY: help setup demo test check format lint types architecture bench lock clean
+.PHONY: help setup demo test check format lint types architecture bench docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,9 @@ architecture: .venv/installed ## Do imports point the way the design says?
 
 bench: setup ## Compare the cost of a signature with boto3's, in one run
 	@$(BIN)/python benchmarks/signing.py
+
+docs: .venv/installed ## Redraw the reference pages from the code
+	@$(BIN)/python docs/reference/generate.py
 
 lock: ## Renew the pinned, hashed requirements (needs uv)
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \

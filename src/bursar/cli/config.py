@@ -21,7 +21,7 @@ class _Section(BaseModel):
 
 
 class AwsSettings(_Section):
-    """Where the AWS resources are. Without a Region AWS_REGION counts. Credentials come as the AWS CLI finds them."""
+    """Where the AWS resources are; AWS_REGION counts too. Credentials come as the AWS CLI finds them."""
 
     region: str | None = None
     stack: str = "bursar-treasury"

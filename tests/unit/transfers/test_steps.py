@@ -213,7 +213,7 @@ def test_identity_checks_that_are_still_running_are_waited_for(signer, crossmint
             start_when_cleared(client, intent(), who, clock.patience(deadline=20))
 
 
-def test_an_approval_handed_in_before_is_read_not_repeated(signer, crossmint):
+def test_an_approval_handed_in_before_is_read_not_repeated(crossmint):
     crossmint.submitted = [{"signature": "0x" + "11" * 65}]
     approval = Approval(signer=crossmint.signer, signature="0x" + "22" * 65)
     with crossmint.client() as client:

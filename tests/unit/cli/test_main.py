@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+
+import click
+import pytest
+
+from bursar.chains import evm
+from bursar.cli.main import _COMMANDS, cli, run
+
+PEM = """-----BEGIN PUBLIC KEY-----
+MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAEeb5mfvncu6xVoGKVzocLBwKb/NstzijZ
+WfKBWxb4F5hIOtp3JqPEZV2k+/wOEQio/Re0SKaFVBmcR9CP+xDUuA==
+-----END PUBLIC KEY-----
+"""
+
+
+def walk(
+    command: click.Command, path: tuple[str, ...] = ()
+) -> list[tuple[tuple[str, ...], click.Command]]:
+    found = [(path, command)]
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            found += walk(inner, (*path, name))
+    return found
+
+
+ALL = walk(cli)
+LEAVES = [(path, c) for path, c in ALL if not isinstance(c, click.Group)]
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(p) for p, _ in ALL])
+def test_every_command_has_help(path, command, capsys):
+    assert run([*path, "--help"]) == 0
+    assert "Usage: bursar" in capsys.readouterr().out
+    assert command.help
+
+
+@pytest.mark.parametrize(("path", "command"), LEAVES, ids=[" ".join(p) for p, _ in LEAVES])
+def test_every_command_takes_json_and_v_and_explains_each_option(path, command):
+    options = {name for p in command.params for name in p.opts}
+    assert {"--json", "-v"} <= options, path
+
+
+def test_the_groups_listed_in_help_are_the_groups_there_are():
+    assert sorted(_COMMANDS) == sorted({path[0] for path, _ in ALL if path})
+
+
+def test_an_address_is_derived_from_a_pem_file_without_any_network(tmp_path, capsys):
+    file = tmp_path / "key.pem"
+    file.write_text(PEM)
+    assert run(["key", "address", "--pem", str(file)]) == 0
+    # The generator point itself: the key whose private scalar is 1.
+    assert capsys.readouterr().out.strip() == "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
+
+
+def test_an_error_is_one_line_and_a_hint_on_stderr(tmp_path, capsys):
+    file = tmp_path / "key.pem"
+    file.write_text("not a key")
+    assert run(["key", "address", "--pem", str(file)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: not a PEM public key\nhint: ")
+
+
+def test_with_json_an_error_is_one_document_on_stdout(tmp_path, capsys):
+    file = tmp_path / "key.pem"
+    file.write_text("not a key")
+    assert run(["key", "address", "--pem", str(file), "--json"]) == 2
+    printed = capsys.readouterr()
+    error = json.loads(printed.out)["error"]
+    assert error["code"] == "invalid_public_key"
+    assert error["retryable"] is False
+    assert printed.err == ""
+
+
+def test_json_works_before_and_after_the_command(tmp_path, capsys):
+    file = tmp_path / "key.pem"
+    file.write_text(PEM)
+    for arguments in (["--json", "key", "address"], ["key", "address", "--json"]):
+        assert run([*arguments, "--pem", str(file)]) == 0
+        assert evm.parse_address(json.loads(capsys.readouterr().out)["address"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sign"],
+        ["sign", "--hash", "0x" + "11" * 32, "--message", "both"],
+        ["sign", "--hash", "0x1234"],
+        ["sign", "--message", "hello", "--scheme", "raw"],
+        ["transfer", "send", "--to", "0x1", "--amount", "1"],
+        ["transfer", "start", "--to", "0x" + "11" * 20, "--amount", "0"],
+        ["transfer", "start", "--to", "0x" + "11" * 20, "--amount", "1e3"],
+        ["wallet", "create", "--signer-address", "0x12"],
+        ["nonsense"],
+    ],
+)
+def test_wrong_input_exits_with_2_before_any_network(arguments, monkeypatch, capsys):
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    assert run(arguments) == 2
+    assert "rror" in capsys.readouterr().err
+
+
+def test_without_an_api_key_the_next_step_is_named(monkeypatch, capsys):
+    monkeypatch.delenv("BURSAR_CROSSMINT_API_KEY", raising=False)
+    assert run(["wallet", "show"]) == 2
+    assert "BURSAR_CROSSMINT_API_KEY" in capsys.readouterr().err
+
+
+def test_paying_without_a_terminal_needs_yes(monkeypatch, capsys):
+    monkeypatch.setenv("BURSAR_CROSSMINT_API_KEY", "sk_staging_" + "1" * 40)
+    assert run(["--json", "transfer", "send", "--to", "0x" + "11" * 20, "--amount", "1"]) == 2
+    assert "--yes" in json.loads(capsys.readouterr().out)["error"]["hint"]
