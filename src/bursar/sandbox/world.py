@@ -1,0 +1,269 @@
+"""The local world as one thing: bring it up, ask how it is, take it down.
+
+```
+with World.temporary() as world:
+    os.environ.update(world.environment)
+```
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from bursar.errors import SandboxError
+from bursar.sandbox import aws, processes
+from bursar.sandbox.processes import HOST, Keeper
+from bursar.sandbox.records import SERVICES, Place, Record, Running
+from bursar.sandbox.servers import PROJECT, Servers
+from bursar.sandbox.setup import tools
+
+Report = Callable[[str], None]
+
+_WATCH_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How one server of a world is: where it answers, where it writes its log, whether it runs."""
+
+    name: str
+    url: str
+    pid: int
+    running: bool
+    log: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """How a world is to be started."""
+
+    fresh: bool
+    hold: bool
+    rate_limit_scale: float
+    report: Report
+
+
+class World:
+    """One sandbox that was brought up.
+
+    Held (`up(hold=True)`, `temporary`), its servers end when this process does, however that comes about.
+    Otherwise they stay until `down`.
+    """
+
+    def __init__(self, place: Place, record: Record, keeper: Keeper | None = None) -> None:
+        self.place = place
+        self._record = record
+        self._keeper = keeper
+
+    @classmethod
+    def up(
+        cls,
+        name: str = "default",
+        *,
+        fresh: bool = False,
+        hold: bool = False,
+        report: Report = lambda _line: None,
+    ) -> Self:
+        """Bring the sandbox of this name up and return when all of it answers; one that is up stays as it is.
+
+        `fresh` forgets what it holds first. `hold` ties it to this process. State of a sandbox that was not
+        stopped in order is not whole, and is forgotten too.
+
+        Raises:
+            SandboxError: the tools are not installed, a server does not come up, or `hold` asks for one
+                that is up already.
+        """
+        place = Place.named(name)
+        with place.locked():
+            record = Record.read(place.record)
+            if record and _is_up(record) and not fresh:
+                if hold:
+                    hint = f"bursar sandbox down --name {name}"
+                    raise SandboxError(f"sandbox {name} is up already", hint=hint)
+                return cls(place, record)
+            return cls._start(place, _Wish(fresh, hold, 1.0, report))
+
+    @classmethod
+    def find(cls, name: str = "default") -> Self:
+        """Return the sandbox of this name.
+
+        Raises:
+            SandboxError: it is not up, or not all of it.
+        """
+        place = Place.named(name)
+        record = Record.read(place.record)
+        if record and _is_up(record):
+            return cls(place, record)
+        raise SandboxError(f"sandbox {name} is not up", hint=f"bursar sandbox up --name {name}")
+
+    @classmethod
+    @contextmanager
+    def temporary(
+        cls, *, rate_limit_scale: float = 1.0, report: Report = lambda _line: None
+    ) -> Iterator[Self]:
+        """Bring up a world of its own in a temporary folder; it is gone after the `with` block.
+
+        `rate_limit_scale` multiplies Crossmint's limits per minute; 0 lifts them.
+        """
+        with tempfile.TemporaryDirectory(prefix="bursar-", ignore_cleanup_errors=True) as folder:
+            place = Place(Path(folder))
+            with place.locked():
+                world = cls._start(place, _Wish(True, True, rate_limit_scale, report))
+            try:
+                yield world
+            finally:
+                world.down()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that point bursar, AWS clients and Crossmint clients at this world.
+
+        `aws.FOREIGN_VARIABLES` should not be set beside them.
+        """
+        return {
+            **aws.environment(self._record.ports["aws"]),
+            "BURSAR_CROSSMINT_URL": self.url("crossmint"),
+            "BURSAR_CROSSMINT_API_KEY": self._record.api_key,
+            "BURSAR_CHAIN_RPC_URL": self.url("chain"),
+        }
+
+    def url(self, service: str) -> str:
+        """Return where a service answers: `aws`, `chain` or `crossmint`."""
+        return f"http://{HOST}:{self._record.ports[service]}"
+
+    def services(self) -> list[Service]:
+        """Return how each server is now."""
+        return _services(self.place, self._record)
+
+    def wait(self) -> None:
+        """Return when the world has been taken down from elsewhere. Ctrl-C ends the waiting, not the world.
+
+        Raises:
+            SandboxError: one of its servers ended by itself.
+        """
+        running = self._record.running
+        while running and running.keeper.alive:
+            time.sleep(_WATCH_SECONDS)
+            ended = [service for service in self.services() if not service.running]
+            if ended and not self.place.stopping.exists() and running.keeper.alive:
+                raise SandboxError(
+                    f"{ended[0].name} ended:\n{processes.last_lines(ended[0].log)}",
+                    hint="bring the sandbox up again",
+                )
+
+    def down(self) -> None:
+        """Stop it. What it holds is kept for the next `up`."""
+        with self.place.locked():
+            if self._keeper:
+                self._keeper.stop()
+            _stop(self.place)
+        self._record = replace(self._record, running=None)
+
+    @classmethod
+    def _start(cls, place: Place, wish: _Wish) -> Self:
+        installed = tools()
+        _stop(place)
+        before = Record.read(place.record)
+        if not wish.fresh and before and not place.whole.exists():
+            wish.report("The last run did not end in order: starting with nothing.")
+            before = None
+        if wish.fresh or before is None:
+            _forget(place)
+        record = _plan(before)
+        place.whole.unlink(missing_ok=True)
+        keeper = Keeper.start(place.whole, place.log("keeper"))
+        try:
+            servers = Servers(
+                keeper=keeper,
+                tools=installed,
+                place=place,
+                ports=record.ports,
+                api_key=record.api_key,
+                rate_limit_scale=wish.rate_limit_scale,
+                report=wish.report,
+            )
+            record = replace(record, running=Running(keeper.identity, servers.start()))
+            record.write(place.record)
+            if not wish.hold:
+                keeper.release()
+        except BaseException:
+            keeper.stop()
+            raise
+        return cls(place, record, keeper if wish.hold else None)
+
+
+def status(name: str = "default") -> list[Service]:
+    """Return how each server of a sandbox is; empty where it is not up at all."""
+    place = Place.named(name)
+    record = Record.read(place.record)
+    return _services(place, record) if record else []
+
+
+def down(name: str = "default") -> bool:
+    """Stop what runs of a sandbox and return whether anything did. What it holds is kept."""
+    place = Place.named(name)
+    if Record.read(place.record) is None:
+        return False
+    with place.locked():
+        return _stop(place)
+
+
+def _is_up(record: Record) -> bool:
+    running = record.running
+    return running is not None and all(process.alive for process in running.services.values())
+
+
+def _services(place: Place, record: Record) -> list[Service]:
+    if record.running is None:
+        return []
+    return [
+        Service(
+            name=name,
+            url=f"http://{HOST}:{record.ports[name]}",
+            pid=process.pid,
+            running=process.alive,
+            log=place.log(name),
+        )
+        for name, process in record.running.services.items()
+    ]
+
+
+def _stop(place: Place) -> bool:
+    record = Record.read(place.record)
+    if record is None or record.running is None:
+        return False
+    running = record.running
+    servers = list(running.services.values())
+    found = any(process.alive for process in (running.keeper, *servers))
+    place.stopping.touch(mode=0o600)
+    try:
+        processes.end(running.keeper, servers)
+    finally:
+        place.stopping.unlink(missing_ok=True)
+    replace(record, running=None).write(place.record)
+    return found
+
+
+def _forget(place: Place) -> None:
+    for service in SERVICES:
+        shutil.rmtree(place.folder / service, ignore_errors=True)
+    place.record.unlink(missing_ok=True)
+
+
+def _plan(before: Record | None) -> Record:
+    """Keep ports and key where there was a run before, so that what a shell was told stays true."""
+    if before is None:
+        from bursar.sandbox.crossmint import mint_api_key
+
+        ports = processes.free_ports(len(SERVICES))
+        return Record(dict(zip(SERVICES, ports, strict=True)), mint_api_key(PROJECT).key)
+    wanted = [before.ports[name] for name in SERVICES]
+    ports = processes.free_ports(len(SERVICES), wanted)
+    return Record(dict(zip(SERVICES, ports, strict=True)), before.api_key)
