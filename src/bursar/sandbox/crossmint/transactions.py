@@ -1,0 +1,193 @@
+"""Transactions: made from calls, approved by signers, read back. `settlement` takes them to the chain."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from dataclasses import dataclass
+
+from eth_utils.address import to_checksum_address
+
+from bursar.sandbox.chain import kernel
+from bursar.sandbox.chain.abi import call_data
+from bursar.sandbox.crossmint import (
+    approvals,
+    contract_calls,
+    locators,
+    operations,
+    paging,
+    settlement,
+    signer_objects,
+    wallets,
+)
+from bursar.sandbox.crossmint.locators import CHAIN
+from bursar.sandbox.crossmint.replies import Call, Json, Reply, bad_request, not_found, timestamp
+from bursar.sandbox.crossmint.requests import CreateTransaction, SubmitApprovals, parse
+from bursar.sandbox.crossmint.stand_in import StandIn
+from bursar.sandbox.crossmint.tokens import Asset
+
+# Where a tampered transaction sends the money.
+THIEF = to_checksum_address("0x" + "bad0" * 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A transaction to be made: its calls, who signs, and what the records say it is for.
+
+    `effect` is what happens to the wallet's record once it succeeds. `tampered` holds the calls that go into the
+    user operation in place of those asked for, when a fault wants that.
+    """
+
+    calls: list[kernel.Call]
+    signer: Json
+    send_params: Json | None = None
+    effect: Json | None = None
+    tampered: list[kernel.Call] | None = None
+    tamper: str | None = None
+
+
+def create(stand_in: StandIn, call: Call) -> Reply:
+    """Make a transaction from calls: 201, awaiting approval."""
+    wallet = wallets.by_locator(stand_in, call)
+    wanted = parse(CreateTransaction, call.body).params
+    locators.chain(wanted.chain)
+    calls = [contract_calls.build(one) for one in wanted.calls]
+    signer = signer_for(wallet, wanted.signer)
+    tampered = (
+        [*calls, _theft(stand_in)] if call.tamper in ("recipient", "amount", "extra_call") else None
+    )
+    plan = Plan(calls, signer, tampered=tampered, tamper=call.tamper)
+    record = make(stand_in, call.project, wallet, plan)
+    return Reply(201, record["api"], ("transaction", record["id"]))
+
+
+def make(stand_in: StandIn, project: str, wallet: Json, plan: Plan) -> Json:
+    """Build the user operation, keep the record and return it.
+
+    Raises:
+        ApiError: 422; it would revert.
+    """
+    calls = plan.tampered or plan.calls
+    lane, operation = operations.build(stand_in, wallet, calls, simulate=plan.tampered is None)
+    digest = "0x" + operations.operation_hash(stand_in, operation).hex()
+    if plan.tamper == "hash":
+        digest = "0x" + secrets.token_hex(32)
+    message = "0x" + secrets.token_hex(32) if plan.tamper == "message" else digest
+    identity = str(uuid.uuid4())
+    api: Json = {
+        "chainType": "evm",
+        "walletType": "smart",
+        "params": {
+            "calls": [contract_calls.to_json(call) for call in plan.calls],
+            "chain": CHAIN,
+            "signer": signer_objects.for_approval(plan.signer),
+        },
+        "onChain": {"userOperation": operation.to_api(), "userOperationHash": digest},
+        "id": identity,
+        "status": "awaiting-approval",
+        "createdAt": timestamp(),
+        "approvals": approvals.awaiting(plan.signer, message),
+    }
+    api |= {"sendParams": plan.send_params} if plan.send_params else {}
+    record: Json = {"id": identity, "api": api, "project": project, "effect": plan.effect}
+    record |= {"wallet": wallet["api"]["address"], "lane": lane}
+    wallet.setdefault("lanes", {})[str(lane)] = identity
+    wallets.save(stand_in, project, wallet)
+    save(stand_in, record)
+    return record
+
+
+def get(stand_in: StandIn, call: Call) -> Reply:
+    """Return a transaction."""
+    return Reply(200, find(stand_in, call)["api"])
+
+
+def list_all(stand_in: StandIn, call: Call) -> Reply:
+    """Return a wallet's transactions, newest first, a page at a time."""
+    address = wallets.by_locator(stand_in, call)["api"]["address"]
+    records = stand_in.store.all("transaction", call.project)
+    own = [record["api"] for record in reversed(records) if record["wallet"] == address]
+    since, until = call.query.get("dateFrom", ""), call.query.get("dateTo", "9")
+    return Reply(
+        200,
+        {"transactions": paging.page(call, [t for t in own if since <= t["createdAt"] <= until])},
+    )
+
+
+def approve(stand_in: StandIn, call: Call) -> Reply:
+    """Take signatures; with the last one the transaction goes on its way."""
+    record = find(stand_in, call)
+    add_approvals(stand_in, record, parse(SubmitApprovals, call.body))
+    return Reply(201, record["api"])
+
+
+def add_approvals(stand_in: StandIn, record: Json, submitted: SubmitApprovals) -> None:
+    """Add signatures to a transaction, all or none, and send it off when they suffice.
+
+    Raises:
+        ApiError: 400, 409 or 422, as `approvals.submit` says.
+    """
+    api = record["api"]
+    for approval in submitted.approvals:
+        approvals.submit(api["approvals"], approval)
+    if approvals.is_complete(api["approvals"]):
+        api["status"] = "pending"
+        signature = approvals.signature(api["approvals"])
+        api["onChain"]["userOperation"]["signature"] = "0x" + signature.hex()
+        settlement.schedule(stand_in, record)
+    save(stand_in, record)
+
+
+def find(stand_in: StandIn, call: Call) -> Json:
+    """Return the record of the transaction a path names.
+
+    Raises:
+        ApiError: 404; none, or another wallet's.
+    """
+    address = wallets.by_locator(stand_in, call)["api"]["address"]
+    record = stand_in.store.find("transaction", call.project, call.path["transaction"])
+    if record is None or record["wallet"] != address:
+        raise not_found("Transaction")
+    return record
+
+
+def save(stand_in: StandIn, record: Json) -> None:
+    """Keep a transaction's record."""
+    stand_in.store.save("transaction", record["project"], record["id"], record)
+
+
+def signer_for(wallet: Json, locator: str | None) -> Json:
+    """Return the signer a transaction asks for; the admin signer unless said otherwise.
+
+    Raises:
+        ApiError: 400; not a signer of this wallet, or not an approved one yet.
+    """
+    admin: Json = wallet["api"]["config"]["adminSigner"]
+    if locator is None or locators.same(admin["locator"], locator):
+        return admin
+    for delegated in wallet.get("signers", []):
+        if (
+            locators.same(delegated["signer"]["locator"], locator)
+            and delegated["status"] == "success"
+        ):
+            found: Json = delegated["signer"]
+            return found
+    raise bad_request("Invalid signer: it is not an approved signer of this wallet")
+
+
+def tampered_transfer(
+    stand_in: StandIn, asset: Asset, receiver: str, units: int, how: str | None
+) -> list[kernel.Call] | None:
+    """Return the calls of a transfer that does not do what was asked, or None where it does."""
+    if how == "recipient":
+        return [asset.transfer(THIEF, units)]
+    if how == "amount":
+        return [asset.transfer(receiver, units + 1)]
+    if how == "extra_call":
+        return [asset.transfer(receiver, units), _theft(stand_in)]
+    return None
+
+
+def _theft(stand_in: StandIn) -> kernel.Call:
+    data = call_data("approve(address,uint256)", THIEF, 2**256 - 1)
+    return kernel.Call(stand_in.contracts.usdc, 0, data)
