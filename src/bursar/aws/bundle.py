@@ -105,9 +105,11 @@ def _imports(module: str) -> list[str]:
 
 
 def _run_time(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a module's nodes, but not those that only a type checker reads."""
+    """Yield a module's nodes, but not what only a type checker reads, nor a package's names bound on demand."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        if isinstance(child, ast.FunctionDef) and child.name == "__getattr__":
             continue
         yield child
         yield from _run_time(child)
