@@ -255,7 +255,9 @@ def read_list(kind: type[Reading], body: object, field: str | None = None) -> li
     Raises:
         CrossmintProtocolError: there is no list, or an item is not of the shape.
     """
-    items = body.get(field) if field is not None and isinstance(body, dict) else body
+    items = body
+    if field is not None:
+        items = body.get(field) if isinstance(body, dict) else None
     if not isinstance(items, list):
         raise CrossmintProtocolError(
             f"Crossmint's answer has no list of {field or kind.__name__.lower()}"

@@ -153,7 +153,7 @@ class Session:
             raise _unreadable(call, "is compressed, though that was declined", response.status_code)
         limit, deadline = self._limits.largest_answer, self._clock.now() + self._limits.timeout
         body = bytearray()
-        for part in response.iter_raw():
+        for part in response.iter_bytes():
             body += part
             if len(body) > limit:
                 raise _unreadable(call, f"is longer than {limit} bytes", response.status_code)
