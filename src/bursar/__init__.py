@@ -18,13 +18,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from bursar.version import VERSION as __version__  # noqa: N811  packages spell it so
+
 if TYPE_CHECKING:
     from bursar.chains.evm import PublicKey, Scheme, Signature
     from bursar.errors import BursarError
     from bursar.kms.client import KmsClient
     from bursar.signer import KmsSigner, SignedHash, Signer
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BursarError",

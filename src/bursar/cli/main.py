@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from bursar import __version__
 from bursar.cli.shell import Shell, report
 from bursar.errors import BursarError
+from bursar.version import VERSION
 
 _COMMANDS = {
     "aws": "Deploy the signing function and its API, look at them, remove them.",
@@ -42,7 +42,7 @@ class _Lazy(click.Group):
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="bursar")
+@click.version_option(VERSION, prog_name="bursar")
 @click.option("--json", "json_output", is_flag=True, help="Print one JSON document.")
 @click.option("-v", "--verbose", is_flag=True, help="Show tracebacks.")
 @click.option("--config", metavar="FILE", help="Settings file [default: ./bursar.toml].")

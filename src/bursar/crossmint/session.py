@@ -21,6 +21,7 @@ from bursar.errors import (
     CrossmintUnavailable,
     RequestError,
 )
+from bursar.version import VERSION
 
 if TYPE_CHECKING:
     import httpx2
@@ -126,9 +127,9 @@ class Session:
             "X-API-KEY": self._key.reveal(),
             "accept": "application/json",
             "accept-encoding": "identity",  # so that the size that is bounded is the size that comes
-            "user-agent": f"{CLIENT_NAME}/{_version()}",
+            "user-agent": f"{CLIENT_NAME}/{VERSION}",
             "x-client-name": CLIENT_NAME,
-            "x-client-version": _version(),
+            "x-client-version": VERSION,
         }
         if call.idempotency_key is not None:
             headers["x-idempotency-key"] = call.idempotency_key
@@ -160,12 +161,6 @@ class Session:
             if self._clock.now() > deadline:
                 raise _broken(call, TimeoutError())
         return bytes(body)
-
-
-def _version() -> str:
-    from bursar import __version__
-
-    return __version__
 
 
 def _encode(body: Mapping[str, Any]) -> bytes:
