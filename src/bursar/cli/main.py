@@ -65,7 +65,8 @@ def run(argv: list[str] | None = None, **extra: Any) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     shell = Shell(json="--json" in arguments, verbose=bool({"-v", "--verbose"} & set(arguments)))
     try:
-        cli.main(arguments, prog_name="bursar", standalone_mode=False, **extra)
+        # Without its standalone mode, click returns the status of `Exit` and otherwise what the command does.
+        status = cli.main(arguments, prog_name="bursar", standalone_mode=False, **extra)
     except BursarError as error:
         if shell.verbose:
             raise
@@ -78,4 +79,4 @@ def run(argv: list[str] | None = None, **extra: Any) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return 130
-    return 0
+    return status if isinstance(status, int) else 0

@@ -16,6 +16,7 @@ from __future__ import annotations
 import http.client
 import os
 import platform
+import shutil
 import sys
 from pathlib import Path
 
@@ -32,7 +33,9 @@ _READY_SECONDS = 2.0
 def command(ministack: list[str], port: int, folder: Path, log: Path) -> Command:
     """Return the command that runs AWS with its state in `folder`, on loopback only."""
     temporary = folder / "tmp"
-    temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Unpacked functions of earlier runs.
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(mode=0o700, parents=True)
     env = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder),

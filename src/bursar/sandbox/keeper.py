@@ -9,7 +9,8 @@ on stdin and answers each with one line on stdout:
 Until it is released, the end of stdin is the end of its owner, however that came about, and stops
 everything. SIGTERM, SIGINT and SIGHUP stop everything at any time. Stopping is SIGTERM to the whole process
 group, time for the servers to write their state, then SIGKILL to the group, so that grandchildren go too.
-When every server ended in time it leaves the file named by its first argument: their state is whole.
+Arguments: a file it leaves when every server ended in time, so that their state is whole; and that time, in
+seconds.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class Keeper:
     """Holds the children. `released` is whether it lives on without its owner."""
 
-    def __init__(self, whole: Path) -> None:
+    def __init__(self, whole: Path, grace: float) -> None:
         self.whole = whole
+        self.grace = grace
         self.children: list[subprocess.Popen[bytes]] = []
         self.released = False
         self.stopping = False
@@ -89,7 +91,7 @@ class Keeper:
             signal.signal(number, signal.SIG_IGN)
         served = [child for child in self.children if child.poll() is None]
         os.killpg(0, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
+        deadline = time.monotonic() + self.grace
         while time.monotonic() < deadline and any(child.poll() is None for child in served):
             time.sleep(0.01)
         ended = all(child.poll() is not None for child in served)
@@ -121,4 +123,4 @@ def _answer(reply: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    Keeper(Path(sys.argv[1])).run()
+    Keeper(Path(sys.argv[1]), float(sys.argv[2])).run()

@@ -78,14 +78,14 @@ class Keeper:
         self.identity = Process.of(process.pid)
 
     @classmethod
-    def start(cls, whole: Path, log: Path) -> Self:
+    def start(cls, whole: Path, log: Path, *, grace: float = keeper.GRACE_SECONDS) -> Self:
         """Start a keeper in a session of its own, out of reach of this terminal's Ctrl-C.
 
-        It creates the file `whole` after a stop in which every server ended in time.
+        It creates the file `whole` after a stop in which every server ended within `grace` seconds.
         """
         with log.open("wb") as errors:
             process = subprocess.Popen(  # noqa: S603  our own file
-                [sys.executable, "-I", "-S", str(Path(keeper.__file__)), str(whole)],
+                [sys.executable, "-I", "-S", str(Path(keeper.__file__)), str(whole), str(grace)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

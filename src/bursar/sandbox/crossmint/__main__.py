@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from bursar.errors import BursarError
-from bursar.sandbox.crossmint.app import serve
+from bursar.sandbox.crossmint.app import make_server
 from bursar.sandbox.crossmint.config import StandInConfig
 
 
@@ -16,7 +16,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bursar.sandbox.crossmint")
     parser.add_argument("--config", type=Path, required=True, help="the configuration file (JSON)")
     try:
-        serve(StandInConfig.read(parser.parse_args().config))
+        make_server(StandInConfig.read(parser.parse_args().config)).run()
     except BursarError as error:
         sys.stderr.write(f"error: {error.message}\n")
         sys.stderr.write(f"hint: {error.hint}\n" if error.hint else "")

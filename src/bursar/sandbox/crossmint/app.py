@@ -99,22 +99,24 @@ def create_app(stand_in: StandIn) -> Starlette:
     )
 
 
-def serve(config: StandInConfig) -> None:
-    """Run the stand-in until SIGTERM or SIGINT.
+def make_server(config: StandInConfig) -> uvicorn.Server:
+    """Return the stand-in, connected and ready to `run()` until SIGTERM or SIGINT (or `should_exit`).
 
     Raises:
         SandboxError: the chain or the state file cannot be used.
     """
-    uvicorn.run(
-        create_app(StandIn.open(config)),
-        host=config.host,
-        port=config.port,
-        http=_DroppableProtocol,
-        log_level="warning",
-        access_log=False,
-        # Longer than clients keep their idle connections, so that none is closed under a request.
-        timeout_keep_alive=120,
-        timeout_graceful_shutdown=2,
+    return uvicorn.Server(
+        uvicorn.Config(
+            create_app(StandIn.open(config)),
+            host=config.host,
+            port=config.port,
+            http=_DroppableProtocol,
+            log_level="warning",
+            access_log=False,
+            # Longer than clients keep their idle connections, so that none is closed under a request.
+            timeout_keep_alive=120,
+            timeout_graceful_shutdown=2,
+        )
     )
 
 
