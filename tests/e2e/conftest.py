@@ -1,0 +1,40 @@
+"""A chain and a Crossmint stand-in for the tests that need no AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bursar.sandbox.chain import Anvil, Artifacts, Contracts, deploy_contracts
+from bursar.sandbox.setup import Tools, tools
+from tests.e2e.standin import World, configure, running
+
+
+@pytest.fixture(scope="session")
+def sandbox_tools() -> Tools:
+    return tools()
+
+
+@pytest.fixture(scope="session")
+def chain(sandbox_tools: Tools) -> Iterator[Anvil]:
+    with Anvil.start(sandbox_tools.anvil) as running_chain:
+        yield running_chain
+
+
+@pytest.fixture(scope="session")
+def contracts(chain: Anvil, sandbox_tools: Tools) -> Contracts:
+    artifacts = Artifacts(
+        sandbox_tools.entry_point_artifact, sandbox_tools.kernel_precompiles, sandbox_tools.compiled
+    )
+    return deploy_contracts(chain.rpc, artifacts)
+
+
+@pytest.fixture(scope="session")
+def standin(
+    chain: Anvil, contracts: Contracts, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """One stand-in for the session: tests keep apart by alias."""
+    config = configure(chain, contracts, tmp_path_factory.mktemp("standin") / "state.sqlite")
+    with running(chain, contracts, config) as world:
+        yield world
