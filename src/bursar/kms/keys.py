@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Self
@@ -110,15 +111,11 @@ class Keys:
         if alias is not None:
             self._require_free(alias)
         key_arn = self._create(new)
-        try:
+        with _naming(key_arn, alias):
             if alias is not None:
                 self.create_alias(alias, key_arn)
+        with _naming(key_arn, None):
             return self.wait_for(alias or key_arn, key_arn)
-        except BursarError as error:
-            raise _unfinished(error, key_arn, alias) from error
-        except BaseException as error:
-            error.add_note(f"the key {key_arn} was made; its alias may be missing")
-            raise
 
     def create_alias(self, alias: str, key_arn: str) -> None:
         """Give a key an alias. It needs `kms:CreateAlias` on the key and on the alias.
@@ -280,18 +277,25 @@ def _description(found: KeyMetadataTypeDef, aliases: list[str]) -> KeyDescriptio
     )
 
 
-def _unfinished(error: BursarError, key_arn: str, alias: str | None) -> BursarError:
-    """Return the same error, saying which key was made before it and how to go on."""
-    named = f"its alias {alias} was not given" if alias else "it was not seen yet"
-    finish = (
-        f"aws kms create-alias --alias-name {alias} --target-key-id {key_arn}"
-        if alias
-        else f"aws kms describe-key --key-id {key_arn}"
-    )
-    ours = type(error)(
-        f"the key {key_arn} was made, but {named}: {error.message}",
-        hint=f"go on with: {finish}; or give the key up: aws kms schedule-key-deletion --key-id {key_arn}",
-    )
-    if isinstance(ours, KmsError) and isinstance(error, KmsError):
-        ours.request_id = error.request_id
-    return ours
+@contextmanager
+def _naming(key_arn: str, missing_alias: str | None) -> Iterator[None]:
+    """Let no failure in the block hide that a key was made: say which, and how to go on."""
+    if missing_alias:
+        left = f"its alias {missing_alias} was not given"
+        finish = f"create-alias --alias-name {missing_alias} --target-key-id {key_arn}"
+    else:
+        left, finish = "it cannot be seen", f"describe-key --key-id {key_arn}"
+    give_up = f"schedule-key-deletion --key-id {key_arn}"
+    try:
+        yield
+    except BursarError as error:
+        ours = type(error)(
+            f"the key {key_arn} was made, but {left}: {error.message}",
+            hint=f"go on with: aws kms {finish}; or give the key up: aws kms {give_up}",
+        )
+        if isinstance(ours, KmsError) and isinstance(error, KmsError):
+            ours.request_id = error.request_id
+        raise ours from error
+    except BaseException as error:
+        error.add_note(f"the key {key_arn} was made; go on with: aws kms {finish}")
+        raise
