@@ -164,7 +164,7 @@ def test_an_interrupt_between_key_and_alias_carries_the_key_s_name(world: World)
 
     world.knows_nothing()
     world.creates(1)
-    world.client.meta.events.register_first("before-parameter-build.kms.CreateAlias", interrupt)
+    world.client.meta.events.register("provide-client-params.kms.CreateAlias", interrupt)
     with pytest.raises(KeyboardInterrupt) as caught:
         world.keys.create(NewKey(), alias="alias/treasury")
     assert PREFIX + key_id(1) in caught.value.__notes__[0]
