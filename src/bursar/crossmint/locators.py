@@ -42,6 +42,15 @@ class Locator:
 
     __slots__ = ()
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the locator in text.
+
+        Raises:
+            LocatorError: the text is none of this kind.
+        """
+        raise NotImplementedError
+
     @property
     def segment(self) -> str:
         """The locator as one URL path segment, with `:`, `@`, `+` and the rest percent-encoded."""

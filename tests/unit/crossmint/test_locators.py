@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -98,16 +99,16 @@ KINDS = [WalletLocator, UserLocator, SignerLocator, TokenLocator, RecipientLocat
 
 @pytest.mark.parametrize(("kind", "text"), ALL)
 def test_every_form_prints_as_it_was_written(kind: type[Locator], text: str) -> None:
-    parsed = kind.parse(text)  # type: ignore[attr-defined]  each kind has it
+    parsed = kind.parse(text)
     assert str(parsed) == text
-    assert kind.parse(str(parsed)) == parsed  # type: ignore[attr-defined]  the same
+    assert kind.parse(str(parsed)) == parsed
 
 
 @pytest.mark.parametrize(("kind", "text"), ALL)
 def test_a_segment_holds_no_separator_and_decodes_to_the_locator(
     kind: type[Locator], text: str
 ) -> None:
-    segment = kind.parse(text).segment  # type: ignore[attr-defined]  each kind has it
+    segment = kind.parse(text).segment
     assert not set(segment) & set(":@+/?#= ")
     assert unquote(segment) == text
 
@@ -198,7 +199,7 @@ def test_signers_of_other_chains_compare_with_letter_case() -> None:
 )
 def test_what_is_not_a_locator_is_refused(kind: type[Locator], text: str) -> None:
     with pytest.raises(LocatorError):
-        kind.parse(text)  # type: ignore[attr-defined]  each kind has it
+        kind.parse(text)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -212,19 +213,19 @@ def test_hostile_text_raises_only_our_error_or_round_trips(
     )
     text = ":".join(data.draw(st.lists(piece, max_size=5)))
     try:
-        parsed = kind.parse(text)  # type: ignore[attr-defined]  each kind has it
+        parsed = kind.parse(text)
     except LocatorError:
         return
-    assert kind.parse(str(parsed)) == parsed  # type: ignore[attr-defined]  the same
+    assert kind.parse(str(parsed)) == parsed
     assert "/" not in parsed.segment
     assert parsed.segment not in (".", "..")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("thing", [None, 3, b"evm:alias:x", ["evm"], {}])
-def test_what_is_not_text_is_refused(kind: type[Locator], thing: object) -> None:
+def test_what_is_not_text_is_refused(kind: type[Locator], thing: Any) -> None:
     with pytest.raises(LocatorError):
-        kind.parse(thing)  # type: ignore[attr-defined]  each kind has it
+        kind.parse(thing)
 
 
 value = st.text(
@@ -249,14 +250,15 @@ def test_a_wallet_round_trips_whatever_the_parts_say(
 
 def test_a_wallet_is_named_one_way_only() -> None:
     user = UserLocator("userId", "42")
-    for wrong in (
+    wrongs: tuple[dict[str, Any], ...] = (
         {"address": ADDRESS, "alias": "x"},
         {"user": user, "me": True, "chain_type": "evm"},
         {"chain_type": "evm"},
         {"user": user, "chain_type": "evm", "wallet_type": "evm-smart-wallet"},
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(LocatorError):
-            WalletLocator(**wrong)  # type: ignore[arg-type]  the combination is what is wrong
+            WalletLocator(**wrong)
 
 
 def test_tokens_and_recipients_need_exactly_one_name() -> None:

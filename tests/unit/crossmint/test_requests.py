@@ -252,7 +252,7 @@ def person(**changes: Any) -> UserDetails:
 WRONG: list[Callable[[], Any]] = [
     lambda: NewWallet(admin_signer=ExternalWallet(address=ADDRESS)),
     lambda: NewWallet(admin_signer=ExternalWallet(address=ADDRESS), alias="a b"),
-    lambda: NewWallet(admin_signer=ExternalWallet(address=ADDRESS), alias="a", colour="red"),  # type: ignore[call-arg]  what is tested
+    lambda: NewWallet(admin_signer=ExternalWallet(address=ADDRESS), alias="a", colour="red"),  # type: ignore[call-arg]  # what is tested
     lambda: NewWallet(
         admin_signer=ExternalWallet(address=ADDRESS),
         alias="a",
@@ -260,17 +260,17 @@ WRONG: list[Callable[[], Any]] = [
         creation_seed="s",
     ),
     lambda: NewWallet(admin_signer=PASSKEY, alias="a", chain_type="stellar"),
-    lambda: NewWallet(admin_signer=DeviceSigner(public_key=PASSKEY.public_key), alias="a"),  # type: ignore[arg-type]  what is tested
+    lambda: NewWallet(admin_signer=DeviceSigner(public_key=PASSKEY.public_key), alias="a"),  # type: ignore[arg-type]  # what is tested
     lambda: ExternalWallet(address="0x12"),
     lambda: EmailSigner(email="ada"),
-    lambda: NewTransfer(token=TOKEN, recipient=RECIPIENT, amount="1", transaction_type="gift"),  # type: ignore[arg-type]  what is tested
+    lambda: NewTransfer(token=TOKEN, recipient=RECIPIENT, amount="1", transaction_type="gift"),  # type: ignore[arg-type]  # what is tested
     lambda: NewTransaction(calls=(), chain="base"),
     lambda: NewTransaction(calls=(ContractCall(to=ADDRESS),), chain="Base!"),
     lambda: ContractCall(to=ADDRESS, data="0xabc"),
     lambda: ContractCall(to=ADDRESS, value="-1"),
     lambda: Funding(amount=0, chain="base-sepolia"),
     lambda: Funding(amount=101, chain="base-sepolia"),
-    lambda: Funding(amount=1.5, chain="base-sepolia"),  # type: ignore[arg-type]  what is tested
+    lambda: Funding(amount=1.5, chain="base-sepolia"),  # type: ignore[arg-type]  # what is tested
     lambda: Approval(signer=OURS, signature="0x12"),
     lambda: Approval(signer=OURS, signature=SIGNATURE + "00"),
     lambda: Approval(signer="", signature=SIGNATURE),
@@ -304,7 +304,7 @@ def test_a_refusal_names_the_field_and_not_the_value() -> None:
 def test_requests_do_not_change_once_made() -> None:
     request = NewTransfer(token=TOKEN, recipient=RECIPIENT, amount="1")
     with pytest.raises(Exception, match="frozen"):
-        request.amount = "2"  # type: ignore[misc]  what is tested
+        request.amount = "2"
 
 
 def test_text_is_read_as_a_locator_where_one_belongs() -> None:
