@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bursar.aws.bundle import build_bundle, core_modules
+from bursar.errors import AwsError
+
+CORE = [
+    "bursar",
+    "bursar.aws",
+    "bursar.aws.environment",
+    "bursar.aws.events",
+    "bursar.aws.handler",
+    "bursar.chains",
+    "bursar.chains.evm",
+    "bursar.errors",
+    "bursar.kms",
+    "bursar.kms.client",
+    "bursar.kms.connections",
+    "bursar.kms.credentials",
+    "bursar.kms.faults",
+    "bursar.kms.http1",
+    "bursar.kms.names",
+    "bursar.kms.public_keys",
+    "bursar.kms.sigv4",
+    "bursar.kms.wire",
+    "bursar.signer",
+    "bursar.signing_contract",
+    "bursar.version",
+]
+
+
+def wheel(path: Path, *names: str) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, f"# {name}\n")
+    return path
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> list[Path]:
+    curve = wheel(
+        tmp_path / "coincurve-21.0.0-cp311-cp311-any.whl",
+        "coincurve/keys.py",
+        "coincurve/_libsecp256k1.cpython-311-x86_64-linux-gnu.so",
+        "coincurve/py.typed",
+        "coincurve-21.0.0.dist-info/licenses/LICENSE-MIT",
+        "coincurve-21.0.0.dist-info/RECORD",
+    )
+    keccak = wheel(
+        tmp_path / "pycryptodome-3.24.1-cp37-abi3-any.whl",
+        "Crypto/Hash/keccak.py",
+        "Crypto/Hash/_keccak.abi3.so",
+        "Crypto/Hash/SHA1.py",
+        "Crypto/Cipher/AES.py",
+        "Crypto/SelfTest/Hash/test_keccak.py",
+        "pycryptodome-3.24.1.dist-info/LICENSE.rst",
+    )
+    return [curve, keccak]
+
+
+def test_the_function_carries_exactly_these_modules() -> None:
+    assert core_modules() == CORE
+
+
+def test_of_the_wheels_only_what_is_loaded_and_the_licences_are_carried(
+    wheels: list[Path],
+) -> None:
+    carried = {n for n in build_bundle(wheels).names if not n.startswith("bursar/")}
+    assert carried == {
+        "coincurve/keys.py",
+        "coincurve/_libsecp256k1.cpython-311-x86_64-linux-gnu.so",
+        "coincurve-21.0.0.dist-info/licenses/LICENSE-MIT",
+        "Crypto/Hash/keccak.py",
+        "Crypto/Hash/_keccak.abi3.so",
+        "pycryptodome-3.24.1.dist-info/LICENSE.rst",
+    }
+
+
+def test_the_same_inputs_give_the_same_bytes_at_another_time_and_place(
+    wheels: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = build_bundle(wheels)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    moved = [path.rename(tmp_path / "elsewhere" / path.name) for path in wheels]
+    for path in moved:
+        os.utime(path, (time.time() - 9e6, time.time() - 9e6))
+        path.chmod(0o600)
+    again = build_bundle(list(reversed(moved)))
+    assert again.data == first.data
+
+
+def test_names_are_sorted_and_times_and_modes_fixed(wheels: list[Path]) -> None:
+    bundle = build_bundle(wheels)
+    with zipfile.ZipFile(io.BytesIO(bundle.data)) as archive:
+        entries = archive.infolist()
+    assert [entry.filename for entry in entries] == sorted(bundle.names)
+    assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
+    modes = {entry.external_attr >> 16 for entry in entries if entry.filename.endswith(".py")}
+    assert modes == {0o644}
+
+
+def test_its_hash_is_written_as_hex_and_as_lambda_does(wheels: list[Path]) -> None:
+    bundle = build_bundle(wheels)
+    digest = hashlib.sha256(bundle.data)
+    assert bundle.sha256 == digest.hexdigest()
+    assert base64.b64decode(bundle.code_sha256) == digest.digest()
+
+
+def test_two_wheels_with_the_same_file_are_refused(wheels: list[Path], tmp_path: Path) -> None:
+    twin = wheel(tmp_path / "twin.whl", "Crypto/Hash/keccak.py")
+    with pytest.raises(AwsError, match="keccak"):
+        build_bundle([*wheels, twin])
+
+
+def test_a_damaged_wheel_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.whl").write_bytes(b"PK not")
+    with pytest.raises(AwsError, match=r"broken\.whl"):
+        build_bundle([tmp_path / "broken.whl"])
+
+
+def test_the_carried_modules_need_nothing_of_bursar_beside_themselves(
+    wheels: list[Path], tmp_path: Path
+) -> None:
+    """The zip alone is imported, with this environment's own coincurve and pycryptodome behind it."""
+    with zipfile.ZipFile(io.BytesIO(build_bundle(wheels).data)) as archive:
+        archive.extractall(
+            tmp_path / "task", [n for n in archive.namelist() if n.startswith("bursar/")]
+        )
+    here = str(Path(__file__).parents[3] / "src")
+    behind = [path for path in sys.path if path and path != here]
+    code = "import bursar.aws.handler as h; print(h.handle({}, None)['statusCode'], h.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": os.pathsep.join([str(tmp_path / "task"), *behind])},
+    )
+    assert done.stdout.splitlines()[-1].startswith(f"400 {tmp_path}")
