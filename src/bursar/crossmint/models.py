@@ -185,12 +185,18 @@ class Signature(Approvable):
     completed_at: Moment | None = None
 
 
+class Registration(Approvable):
+    """A signer's registration on one chain. Once it is `success` Crossmint leaves its id out."""
+
+    id: str = Field(default="", max_length=256)
+
+
 class DelegatedSigner(Signer):
     """A signer of a wallet besides the admin. On EVM `chains` holds, per chain, what has to be approved."""
 
     expires_at: Moment | None = None
     scopes: tuple[dict[str, Any], ...] = ()
-    chains: dict[str, Approvable] = Field(default_factory=dict)
+    chains: dict[str, Registration] = Field(default_factory=dict)
     transaction: Transaction | None = None
 
 

@@ -287,6 +287,11 @@ def test_a_new_signer_shows_what_has_to_be_approved_per_chain() -> None:
     assert signer.expires_at == MOMENT
 
 
+def test_a_registered_signer_has_a_status_alone() -> None:
+    body = {**bodies.signer(), "chains": {"base-sepolia": {"status": "success"}}}
+    assert DelegatedSigner.read(body).chains["base-sepolia"].succeeded
+
+
 def test_a_new_signer_of_solana_shows_a_transaction() -> None:
     body = {**bodies.signer(), "transaction": bodies.transaction()}
     assert DelegatedSigner.read(body).transaction is not None
