@@ -63,7 +63,7 @@ class Keeper:
             if 0 in ready:
                 received = os.read(0, 65536)
                 if not received:
-                    self.stopping = not self.released
+                    self.stopping = self.stopping or not self.released
                     sources.remove(0)
                 *lines, pending = (pending + received).split(b"\n")
                 for line in lines:

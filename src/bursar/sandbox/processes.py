@@ -136,7 +136,9 @@ class Keeper:
     def _close(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
-                pipe.close()
+                # Closing writes what is left, which a keeper that has gone does not take.
+                with suppress(OSError):
+                    pipe.close()
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         requests, replies = self._process.stdin, self._process.stdout

@@ -97,6 +97,11 @@ class Place:
         """The file that says the servers are being stopped, rather than failing."""
         return self.folder / "stopping"
 
+    @property
+    def crossmint_config(self) -> Path:
+        """What the stand-in was told: its keys, and where the contracts are."""
+        return self.folder / "crossmint" / "config.json"
+
     def log(self, service: str) -> Path:
         """Return the file of what a service said since it was started."""
         return self.folder / "logs" / f"{service}.log"

@@ -83,13 +83,13 @@ class Servers:
             state_file=self.place.state("crossmint") / "state.sqlite",
             rate_limit_scale=self.rate_limit_scale,
         )
-        config.write(self.place.state("crossmint") / "config.json")
+        config.write(self.place.crossmint_config)
         return {"chain": chain, "crossmint": self._crossmint()}
 
     def _crossmint(self) -> Process:
         port, folder = self.ports["crossmint"], self.place.state("crossmint")
         module = "bursar.sandbox.crossmint"
-        argv = [sys.executable, "-m", module, "--config", str(folder / "config.json")]
+        argv = [sys.executable, "-m", module, "--config", str(self.place.crossmint_config)]
         env = _environment(folder)
         # A checkout on the import path, rather than installed, must be found by the stand-in too.
         if path := os.environ.get("PYTHONPATH"):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from bursar.errors import SandboxError
 from bursar.sandbox import aws, processes
@@ -23,6 +23,9 @@ from bursar.sandbox.processes import HOST, Keeper
 from bursar.sandbox.records import SERVICES, Place, Record, Running
 from bursar.sandbox.servers import PROJECT, Servers
 from bursar.sandbox.setup import tools
+
+if TYPE_CHECKING:
+    from bursar.sandbox.chain import Contracts
 
 Report = Callable[[str], None]
 
@@ -137,6 +140,13 @@ class World:
     def url(self, service: str) -> str:
         """Return where a service answers: `aws`, `chain` or `crossmint`."""
         return f"http://{HOST}:{self._record.ports[service]}"
+
+    @property
+    def contracts(self) -> Contracts:
+        """The addresses of the contracts on this world's chain."""
+        from bursar.sandbox.crossmint import StandInConfig
+
+        return StandInConfig.read(self.place.crossmint_config).contracts
 
     def services(self) -> list[Service]:
         """Return how each server is now."""

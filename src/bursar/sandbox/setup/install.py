@@ -151,9 +151,9 @@ def take_file(archive: Path, pin: PinnedFile, into: Path) -> None:
             hint="do not use it; find out where your npm registry got it from",
         )
     with tarfile.open(archive, "r:gz") as tar:
-        member = tar.getmember(pin.member)
-        source = tar.extractfile(member) if member.size <= _LARGEST_MEMBER else None
-        if source is None:
+        found = [member for member in tar.getmembers() if member.name == pin.member]
+        source = tar.extractfile(found[0]) if found and found[0].isreg() else None
+        if source is None or found[0].size > _LARGEST_MEMBER:
             raise SandboxError(f"{pin.package}: {pin.member} is not a file of a sane size")
         (into / pin.file).write_bytes(source.read())
 

@@ -1,0 +1,36 @@
+"""Worlds for tests that need more than functions. Each is started once per process, when first asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bursar.sandbox import aws
+from bursar.sandbox.processes import HOST, Keeper, free_ports, wait_until_ready
+from bursar.sandbox.setup import tools
+from bursar.sandbox.world import World
+
+# Where `make setup` puts the tools; a plain `pytest` finds them too.
+os.environ.setdefault("BURSAR_HOME", str(Path(__file__).parents[1] / ".bursar"))
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an AWS of this session's own. Its root key is test/test; its state is gone afterwards."""
+    folder = tmp_path_factory.mktemp("aws")
+    [port] = free_ports(1)
+    command = aws.command(tools().ministack, port, folder, folder / "log")
+    with Keeper.start(folder / "whole", folder / "keeper.log") as keeper:
+        process = keeper.run(command)
+        wait_until_ready(process, command, lambda: aws.answers(port, command.log), 60)
+        yield f"http://{HOST}:{port}"
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[World]:
+    """A whole sandbox of this session's own, without Crossmint's rate limits."""
+    with World.temporary(rate_limit_scale=0) as running:
+        yield running
