@@ -1,0 +1,331 @@
+"""One suite for everything that signs: in process, through the API, through the function."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import coincurve
+import httpx2
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as BotoCredentials
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bursar.aws.remote import Api, ApiSigner
+from bursar.aws.replies import read_reply
+from bursar.chains import evm
+from bursar.chains.evm import Scheme
+from bursar.errors import (
+    AwsCredentials,
+    BursarError,
+    ConfigError,
+    DigestError,
+    KmsCredentials,
+    MalformedSignature,
+    SignatureError,
+    SigningServiceDenied,
+    SigningServiceError,
+    SigningServiceRefused,
+    SigningServiceUnavailable,
+    WrongKey,
+)
+from bursar.kms.sigv4 import Credentials
+from bursar.signer import Signer
+from bursar.signing_contract import DigestRequest
+from tests.contract.signers import (
+    CALLER,
+    URL,
+    Door,
+    Stub,
+    api_signer,
+    lambda_signer,
+)
+from tests.fakes.kms_server import Key, KmsServer, Refuse, SignWith
+
+HASH = bytes(range(32))
+OTHER = "0x1111111111111111111111111111111111111111"
+
+
+@pytest.fixture
+def stub(kms_server: KmsServer) -> Iterator[Stub]:
+    with ExitStack() as stack:
+        yield Stub(kms_server, kms_server.create_key(alias="alias/treasury"), stack)
+
+
+@pytest.fixture
+def key(stub: Stub) -> Key:
+    return stub.key
+
+
+@pytest.fixture
+def address(key: Key) -> str:
+    return evm.public_key_from_point(key.private.public_key.format(compressed=False)[1:]).address
+
+
+@pytest.fixture(params=["kms", "api", "lambda"])
+def signer(request: pytest.FixtureRequest, stub: Stub) -> Signer:
+    return stub.signer(request.param)
+
+
+@pytest.fixture
+def door(stub: Stub) -> Door:
+    return stub.door()
+
+
+@pytest.mark.parametrize("scheme", list(Scheme))
+def test_a_signature_is_over_the_schemes_digest_by_the_keys_address(
+    signer: Signer, address: str, scheme: Scheme
+) -> None:
+    for _ in range(4):
+        signed = signer.sign_hash(HASH, scheme)
+        digest = evm.digest_of(HASH, scheme)
+        assert (signed.digest, signed.address, signer.address) == (digest, address, address)
+        evm.parse_signature(signed.signature.to_bytes(), digest, address)
+        assert signed.request_id
+
+
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_another_length_is_refused_before_anyone_is_asked(
+    signer: Signer, kms_server: KmsServer, size: int
+) -> None:
+    with pytest.raises(DigestError):
+        signer.sign_hash(b"\x01" * size, Scheme.RAW)
+    assert kms_server.calls("Sign") == []
+
+
+def test_a_signature_by_another_key_is_not_released(signer: Signer, kms_server: KmsServer) -> None:
+    signer.sign_hash(HASH, Scheme.RAW)
+    kms_server.script.append(SignWith(coincurve.PrivateKey()))
+    with pytest.raises((WrongKey, SigningServiceError)):
+        signer.sign_hash(HASH, Scheme.RAW)
+
+
+@pytest.mark.parametrize("make", [api_signer, lambda_signer])
+def test_a_remote_refusal_carries_its_reason(door: Door, make: Any) -> None:
+    with pytest.raises(SigningServiceRefused) as caught:
+        make(door, OTHER).sign_hash(HASH, Scheme.RAW)
+    assert caught.value.reason == "signer_mismatch"
+
+
+@pytest.mark.parametrize("make", [api_signer, lambda_signer])
+def test_a_deployment_without_blind_signing_says_which_switch_is_off(
+    stub: Stub, address: str, make: Any
+) -> None:
+    door = stub.door(BURSAR_BLIND_SIGNING="")
+    with pytest.raises(SigningServiceRefused) as caught:
+        make(door, address).sign_hash(HASH, Scheme.RAW)
+    assert caught.value.reason == "blind_signing_disabled"
+    assert "--allow-blind-signing" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("make", [api_signer, lambda_signer])
+def test_a_throttled_kms_is_asked_again_and_gives_one_signature(
+    door: Door, kms_server: KmsServer, address: str, make: Any
+) -> None:
+    signer = make(door, address)
+    signer.sign_hash(HASH, Scheme.RAW)
+    kms_server.script.extend([Refuse("ThrottlingException"), Refuse("ThrottlingException")])
+    assert signer.sign_hash(HASH, Scheme.RAW).address == address
+
+
+@pytest.mark.parametrize("make", [api_signer, lambda_signer])
+def test_a_kms_refusal_is_an_error_of_the_service_and_is_not_repeated(
+    door: Door, kms_server: KmsServer, address: str, make: Any
+) -> None:
+    kms_server.script.append(Refuse("AccessDeniedException"))
+    with pytest.raises(SigningServiceError, match="kms_access_denied"):
+        make(door, address).sign_hash(HASH, Scheme.RAW)
+    assert len(kms_server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpx2.Response(429, json={"message": "Too Many Requests"}),
+        httpx2.Response(502, json={"message": "Internal server error"}),
+        httpx2.Response(504, text="<html>"),
+        httpx2.ConnectError("refused"),
+        httpx2.ReadTimeout("slow"),
+    ],
+)
+def test_a_failure_in_passing_is_asked_again(
+    door: Door, address: str, failure: httpx2.Response | Exception
+) -> None:
+    door.script.append(failure)
+    assert api_signer(door, address).sign_hash(HASH, Scheme.RAW).address == address
+    assert len(door.requests) == 2
+
+
+def test_a_lasting_failure_is_reported_after_four_attempts(door: Door, address: str) -> None:
+    door.script += [httpx2.ConnectError("refused") for _ in range(9)]
+    with pytest.raises(SigningServiceUnavailable) as caught:
+        api_signer(door, address).sign_hash(HASH, Scheme.RAW)
+    assert caught.value.retryable
+    assert len(door.requests) == 4
+
+
+def test_api_gateways_own_403_is_a_denial_that_names_the_permission(
+    door: Door, address: str
+) -> None:
+    door.script.append(httpx2.Response(403, json={"message": "User: … is not authorized"}))
+    with pytest.raises(SigningServiceDenied) as caught:
+        api_signer(door, address).sign_hash(HASH, Scheme.RAW)
+    assert "execute-api:Invoke" in str(caught.value.hint)
+    assert len(door.requests) == 1
+
+
+def test_no_credentials_is_said_before_anything_is_sent(door: Door, address: str) -> None:
+    def none() -> Credentials:
+        raise KmsCredentials("there are no AWS credentials")
+
+    client = httpx2.Client(transport=httpx2.MockTransport(door.api))
+    signer = ApiSigner(Api.at(URL), address, credentials=none, client=client)
+    with pytest.raises(AwsCredentials):
+        signer.sign_hash(HASH, Scheme.RAW)
+    assert door.requests == []
+
+
+def test_the_request_is_signed_as_botocore_signs_it(door: Door, address: str) -> None:
+    api_signer(door, address).sign_hash(HASH, Scheme.RAW)
+    (sent,) = door.requests
+    stamp = sent.headers["x-amz-date"]
+    asked = AWSRequest(
+        "POST",
+        URL,
+        data=sent.content,
+        headers={
+            "host": sent.headers["host"],
+            "content-type": "application/json",
+            "x-amz-date": stamp,
+            "x-amz-security-token": CALLER.session_token,
+        },
+    )
+    asked.context["timestamp"] = stamp
+    oracle = SigV4Auth(
+        BotoCredentials(CALLER.access_key_id, CALLER.secret_access_key, CALLER.session_token),
+        "execute-api",
+        "us-east-1",
+    )
+    expected = oracle.signature(
+        oracle.string_to_sign(asked, oracle.canonical_request(asked)), asked
+    )
+    assert sent.headers["authorization"].endswith(f"Signature={expected}")
+    assert CALLER.secret_access_key not in str(sent.headers)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://abc.execute-api.us-east-1.amazonaws.com/prod/",
+        "https://user@abc.execute-api.us-east-1.amazonaws.com/",
+        "https://abc.execute-api.us-east-1.amazonaws.com/prod/?a=1",
+        "https://abc.execute-api.us-east-1.amazonaws.com/a b",
+        "https://[half/",
+        "https://host:port/",
+        "nothing",
+    ],
+)
+def test_a_url_that_is_no_apis_is_refused(door: Door, address: str, url: str) -> None:
+    client = httpx2.Client(transport=httpx2.MockTransport(door.api))
+    with pytest.raises(ConfigError):
+        ApiSigner(Api(url, "us-east-1"), address, credentials=lambda: CALLER, client=client)
+
+
+def test_the_apis_own_region_counts_more_than_the_settings() -> None:
+    assert Api.at(URL, "eu-west-1").region == "us-east-1"
+    assert Api.at("http://127.0.0.1:4566/restapis/x/prod/", "eu-west-1").region == "eu-west-1"
+    with pytest.raises(ConfigError):
+        Api.at("http://127.0.0.1:4566/restapis/x/prod/")
+
+
+def answer(address: str, **changes: Any) -> bytes:
+    return json.dumps({"signature": "0x" + "11" * 65, "address": address} | changes).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"signature": 7}',
+        b'{"signature": "0x"}',
+        b'{"signature": "zz"}',
+        b'{"signature": "0x00", "signature": "0x01"}',
+        b"[" * 60_000,
+        b" " * 70_000,
+        answer(OTHER),
+        answer(OTHER, signature="0x" + "00" * 65),
+        answer(OTHER, signature="0x" + "11" * 64 + "00"),
+    ],
+)
+def test_a_hostile_answer_is_a_signature_error(door: Door, address: str, body: bytes) -> None:
+    door.script.append(httpx2.Response(200, content=body))
+    with pytest.raises(SignatureError):
+        api_signer(door, address).sign_hash(HASH, Scheme.RAW)
+
+
+def test_a_good_signature_by_somebody_else_is_not_released(door: Door, address: str) -> None:
+    digest = evm.digest_of(HASH, Scheme.RAW)
+    made = bytearray(coincurve.PrivateKey().sign_recoverable(digest, hasher=None))
+    made[64] += 27
+    door.script.append(httpx2.Response(200, content=answer(address, signature=made.hex())))
+    with pytest.raises(WrongKey):
+        api_signer(door, address).sign_hash(HASH, Scheme.RAW)
+
+
+def test_a_signature_over_another_digest_is_not_released(
+    door: Door, address: str, key: Key
+) -> None:
+    made = bytearray(key.private.sign_recoverable(b"\x02" * 32, hasher=None))
+    made[64] += 27
+    door.script.append(httpx2.Response(200, content=answer(address, signature=made.hex())))
+    with pytest.raises(WrongKey):
+        api_signer(door, address).sign_hash(HASH, Scheme.RAW)
+
+
+def test_a_high_s_from_the_service_is_refused(door: Door, address: str, key: Key) -> None:
+    digest = evm.digest_of(HASH, Scheme.RAW)
+    made = bytearray(key.private.sign_recoverable(digest, hasher=None))
+    s = evm.CURVE_ORDER - int.from_bytes(made[32:64], "big")
+    high = bytes(made[:32]) + s.to_bytes(32, "big") + bytes([28 - made[64]])
+    door.script.append(httpx2.Response(200, content=answer(address, signature=high.hex())))
+    with pytest.raises(MalformedSignature):
+        api_signer(door, address).sign_hash(HASH, Scheme.RAW)
+
+
+def test_a_refusals_text_cannot_steer_the_terminal(door: Door, address: str) -> None:
+    error = {"code": "\x1b[31mred", "message": "line\nline\x07" + "x" * 999, "hint": "\x1b]0;"}
+    door.script.append(httpx2.Response(400, json={"error": error}))
+    with pytest.raises(SigningServiceRefused) as caught:
+        api_signer(door, address).sign_hash(HASH, Scheme.RAW)
+    said = caught.value.message + str(caught.value.hint) + str(caught.value.reason)
+    assert said.isprintable()
+    assert len(caught.value.message) == 300
+
+
+@given(st.integers(100, 599), st.binary(max_size=80) | st.from_regex(rb'\{"error": ?\{.*\}\}'))
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_any_reply_is_one_of_our_errors(status: int, body: bytes) -> None:
+    with pytest.raises(BursarError):
+        read_reply(status, body, DigestRequest(HASH, OTHER))
+
+
+@pytest.mark.parametrize(
+    "result", [None, [], "text", {}, {"statusCode": "200"}, {"statusCode": True}], ids=str
+)
+def test_a_function_that_is_not_the_signer_is_found_out(address: str, result: Any) -> None:
+    with pytest.raises(SignatureError):
+        lambda_signer(Door(lambda _event: result), address).sign_hash(HASH, Scheme.RAW)
+
+
+def test_neither_signer_shows_a_secret(door: Door, address: str) -> None:
+    shown = repr(api_signer(door, address)) + repr(lambda_signer(door, address))
+    assert CALLER.secret_access_key not in shown
+    assert address in shown
