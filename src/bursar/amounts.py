@@ -20,8 +20,9 @@ def to_base_units(text: str, decimals: int) -> int:
     more fractional digits than the token has.
 
     Raises:
-        AmountError: the text is not a positive amount the token can represent.
+        AmountError: the text is not a positive amount the token can represent, or decimals not in 0 … 255.
     """
+    _require_decimals(decimals)
     if not isinstance(text, str):
         raise AmountError("an amount is decimal text, for example 0.20, never a number")
     match = _DECIMAL.match(text)
@@ -43,10 +44,23 @@ def to_base_units(text: str, decimals: int) -> int:
 
 
 def to_decimal_text(units: int, decimals: int) -> str:
-    """Return base units as decimal text without trailing zeros: (200000, 6) is "0.2"."""
+    """Return base units as decimal text without trailing zeros: (200000, 6) is "0.2".
+
+    Raises:
+        AmountError: not a non-negative integer of units, or decimals not in 0 … 255.
+    """
+    _require_decimals(decimals)
+    if not isinstance(units, int) or isinstance(units, bool):
+        raise AmountError("an amount in base units is an integer, never a float")
     if units < 0:
         raise AmountError("an amount cannot be negative")
     digits = str(units).rjust(decimals + 1, "0")
     whole, fraction = digits[: len(digits) - decimals], digits[len(digits) - decimals :]
     fraction = fraction.rstrip("0")
     return f"{whole}.{fraction}" if fraction else whole
+
+
+def _require_decimals(decimals: int) -> None:
+    # ERC-20's decimals() is a uint8.
+    if isinstance(decimals, bool) or not isinstance(decimals, int) or not 0 <= decimals <= 255:
+        raise AmountError("a token's decimals are an integer in 0 … 255")
