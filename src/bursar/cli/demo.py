@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shlex
@@ -28,9 +29,10 @@ COMMAND_SECONDS = 120
 
 @click.command("demo")
 @click.option("--keep", is_flag=True, help="Leave the sandbox running afterwards.")
+@click.option("--name", default="demo", show_default=True, help="Which sandbox; it starts empty.")
 @shared_options
 @click.pass_obj
-def command(shell: Shell, *, keep: bool) -> None:
+def command(shell: Shell, *, keep: bool, name: str) -> None:
     """Watch a KMS-held key pay a recipient out of a treasury wallet, all on this machine.
 
     Brings a fresh sandbox up, walks the guide's seven steps with bursar's own commands, then shows three refusals.
@@ -40,7 +42,7 @@ def command(shell: Shell, *, keep: bool) -> None:
 
     began = time.monotonic()
     with shell.waiting("bringing the sandbox up: AWS, a chain, Crossmint's stand-in"):
-        world = World.up("demo", fresh=True)
+        world = World.up(name, fresh=True)
     try:
         story = Story(shell, world)
         evidence = story.tell(time.monotonic() - began)
@@ -49,13 +51,16 @@ def command(shell: Shell, *, keep: bool) -> None:
             world.down()
     evidence["seconds"] = round(time.monotonic() - began, 1)
     shell.result(
-        evidence, f"\n[bold green]Done in {evidence['seconds']} s.[/] {_closing(keep=keep)}"
+        evidence,
+        f"\n[bold green]Done in {evidence['seconds']} s.[/] {_closing(name if keep else None)}",
     )
 
 
-def _closing(*, keep: bool) -> str:
-    if keep:
-        return 'The sandbox still runs: eval "$(bursar sandbox env --name demo)" and try the commands above.'
+def _closing(kept: str | None) -> str:
+    if kept:
+        return (
+            f'Still running: eval "$(bursar sandbox env --name {kept})" and try the commands above.'
+        )
     return "Next: docs/tutorial.md walks the same commands one by one."
 
 
@@ -133,6 +138,7 @@ class Story:
         )
         signed = self._run("transfer", "sign", transaction, "--yes", by=treasurer)
         self._facts(
+            digest=f"{signed['digest']}  EIP-191 over the 32 bytes of that hash",
             signature=signed["signature"],
             signed_by=f"{signed['signed_by']}  verified before it was used",
             kms_request=signed["signing_request_id"],
@@ -155,6 +161,7 @@ class Story:
         self.evidence |= {
             "transaction_id": transaction,
             "message": started["message"],
+            "digest": signed["digest"],
             "signature": signed["signature"],
             "signing_request_id": signed["signing_request_id"],
             "chain_transaction": landed["chain_transaction"],
@@ -166,11 +173,16 @@ class Story:
         from bursar.sandbox.callers import recorded_signatures
 
         records = recorded_signatures(self.world.environment, key_arn)
-        if len(records) != 1:
-            raise SandboxError(f"CloudTrail holds {len(records)} signatures of the key, not one")
-        who = records[0].get("userIdentity", {}).get("arn")
-        self._facts(cloudtrail=f"one kms:Sign with this key, by {who}")
-        self.evidence["cloudtrail_sign_by"] = who
+        signed = [record["requestParameters"]["Message"] for record in records]
+        if signed != [base64.b64encode(bytes.fromhex(self.evidence["digest"][2:])).decode()]:
+            raise SandboxError(
+                f"CloudTrail holds {len(signed)} signatures of the key, not just ours"
+            )
+        session = records[0]["userIdentity"]["accessKeyId"]
+        self._facts(
+            cloudtrail=f"one kms:Sign with this key, over that digest, by session {session}"
+        )
+        self.evidence["cloudtrail_event"] = records[0]["eventID"]
 
     def _be_refused(self, api_url: str) -> None:
         self._heading("Refused", "three things that must not work")
