@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +20,11 @@ import pytest
 
 from bursar.errors import SandboxError
 from bursar.sandbox.chain import Rpc, Token
-from bursar.sandbox.processes import Process, free_ports
+from bursar.sandbox.crossmint import mint_api_key
+from bursar.sandbox.processes import Keeper, Process, free_ports
+from bursar.sandbox.records import SERVICES, Place
+from bursar.sandbox.servers import Servers
+from bursar.sandbox.setup import tools
 from bursar.sandbox.setup.tools import tools_folder
 from bursar.sandbox.world import World, down
 
@@ -223,6 +228,21 @@ def test_a_sandbox_that_is_up_is_not_held_by_two():
     World.up("held")
     with pytest.raises(SandboxError, match="up already"):
         World.up("held", hold=True)
+
+
+def test_a_server_that_fails_stops_the_others_at_once(tmp_path):
+    broken = replace(tools(), ministack=["/bin/sh", "-c", "echo no memory; exit 1", "--"])
+    place = Place(tmp_path / "failing")
+    began = time.monotonic()
+    with place.locked(), Keeper.start(place.whole, place.log("keeper")) as keeper:
+        ports = dict(zip(SERVICES, free_ports(3), strict=True))
+        servers = Servers(keeper, broken, place, ports, mint_api_key("p").key, 1.0, lambda _: None)
+        with pytest.raises(
+            SandboxError, match=r"AWS \(ministack\) ended while starting:\n  no memo"
+        ):
+            servers.start()
+        assert not keeper.identity.alive
+    assert time.monotonic() - began < SOON
 
 
 @pytest.mark.usefixtures("home")

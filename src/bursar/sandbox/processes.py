@@ -149,7 +149,7 @@ class Keeper:
                 requests.write(json.dumps(request).encode() + b"\n")
                 requests.flush()
                 line = replies.readline()
-            except OSError:
+            except (OSError, ValueError):  # gone, or stopped by another thread
                 line = b""
         if not line:
             raise SandboxError("the sandbox's keeper has gone", hint="see: bursar sandbox status")

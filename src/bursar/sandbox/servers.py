@@ -6,7 +6,7 @@ import http.client
 import os
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,19 +43,24 @@ class Servers:
         """Start all three and return them by name, when each answers.
 
         Raises:
-            SandboxError: one does not come up; what was started is left to the keeper.
+            SandboxError: one does not come up; the others are stopped.
         """
         with ThreadPoolExecutor(2) as side_by_side:
-            cloud = side_by_side.submit(self._aws)
-            chain = side_by_side.submit(self._chain_and_crossmint)
-            return {"aws": cloud.result(), **chain.result()}
+            jobs = (self._aws, self._chain_and_crossmint)
+            try:
+                started = as_completed([side_by_side.submit(job) for job in jobs])
+                return {name: process for job in started for name, process in job.result().items()}
+            except BaseException:
+                # The other job is waiting for its server, which now ends, and the job with it.
+                self.keeper.stop()
+                raise
 
-    def _aws(self) -> Process:
+    def _aws(self) -> dict[str, Process]:
         port, log = self.ports["aws"], self.place.log("aws")
         command = aws.command(self.tools.ministack, port, self.place.state("aws"), log)
         process = self._start(command, lambda: aws.answers(port, log))
         self.report("AWS answers.")
-        return process
+        return {"aws": process}
 
     def _chain_and_crossmint(self) -> dict[str, Process]:
         from bursar.sandbox.chain import Artifacts, Rpc, anvil_command, deploy_contracts

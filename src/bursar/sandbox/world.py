@@ -241,7 +241,7 @@ def _services(place: Place, record: Record) -> list[Service]:
             running=process.alive,
             log=place.log(name),
         )
-        for name, process in record.running.services.items()
+        for name, process in sorted(record.running.services.items())
     ]
 
 
