@@ -25,7 +25,7 @@ setup: .venv/installed .bursar/installed ## Install everything this project need
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.bursar/installed: .venv/installed $(wildcard src/bursar/sandbox/setup/*)
+.bursar/installed: .venv/installed $(wildcard src/bursar/sandbox/setup/*.* src/bursar/sandbox/chain/contracts/*.vy src/bursar/aws/function-requirements.txt)
 	@mkdir -p .bursar
 	@$(BIN)/bursar sandbox setup
 	@touch $@
