@@ -42,7 +42,7 @@ def command(shell: Shell, *, keep: bool, name: str) -> None:
 
     began = time.monotonic()
     with shell.waiting("bringing the sandbox up: AWS, a chain, Crossmint's stand-in"):
-        world = World.up(name, fresh=True)
+        world = World.up(name, fresh=True, hold=not keep)
     try:
         story = Story(shell, world)
         evidence = story.tell(time.monotonic() - began)
