@@ -15,6 +15,7 @@ import base64
 import json
 import socketserver
 import ssl
+import sys
 import threading
 import time
 import uuid
@@ -134,6 +135,7 @@ class KmsServer:
     secret_access_key: str = "local-secret"
     session_token: str | None = None
     checks_signatures: bool = True
+    keeps_requests: bool = True
     halves: str = "both"
     clock_ahead: float = 0.0
     delay: float = 0.0
@@ -143,6 +145,7 @@ class KmsServer:
     script: deque[Fault] = field(default_factory=deque)
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
+    _served: int = 0
     _server: socketserver.ThreadingTCPServer | None = None
 
     def __enter__(self) -> Self:
@@ -209,7 +212,9 @@ class KmsServer:
         if not rfile.readline():
             return False
         request = _read_request(rfile)
-        self.requests.append(request)
+        self._served += 1
+        if self.keeps_requests:
+            self.requests.append(request)
         fault = self.script.popleft() if self.script else None
         time.sleep(fault.seconds if isinstance(fault, Delay) else self.delay)
         if isinstance(fault, HangUp):
@@ -269,7 +274,7 @@ class KmsServer:
 
     def _choose_half(self, der: bytes) -> bytes:
         r, s = decode_dss_signature(der)
-        turn = len(self.requests) % 2 == 0 if self.halves == "both" else self.halves == "high"
+        turn = self._served % 2 == 0 if self.halves == "both" else self.halves == "high"
         return encode_dss_signature(r, CURVE_ORDER - s if turn else s)
 
     def _get_public_key(self, fields: dict[str, Any]) -> dict[str, Any]:
@@ -391,3 +396,14 @@ def _read_request(rfile: Any) -> Request:
         headers[name.lower()] = value.strip()
     body = rfile.read(int(headers.get("content-length", "0")))
     return Request(headers.get("x-amz-target", ""), headers, body)
+
+
+def main() -> None:
+    """Serve one key, say where, and stop when standard input ends: for a process of its own."""
+    with KmsServer(checks_signatures=False, keeps_requests=False) as server:
+        print(json.dumps({"url": server.url, "key_arn": server.create_key().arn}), flush=True)  # noqa: T201
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""A secp256k1 key in memory that signs as KMS and the chain see it, high s included, for tests of what accepts it."""
+"""A secp256k1 key in memory that signs as KMS and the chain see it, high s included."""
 
 from __future__ import annotations
 

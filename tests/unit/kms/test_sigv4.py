@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,9 @@ from bursar.errors import KmsCredentials
 from bursar.kms.names import Endpoint, parse_endpoint, region_endpoint
 from bursar.kms.sigv4 import Credentials, SigV4, amz_timestamp
 
+VECTORS = json.loads(
+    (Path(__file__).parents[2] / "vectors" / "sigv4.json").read_text(encoding="utf-8")
+)
 AT = 1_793_000_000.0
 
 PRINTABLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=60)
@@ -55,6 +60,15 @@ def test_every_signature_is_botocore_s_byte_for_byte(
     request = AWSRequest(method="POST", url=url, data=body, headers=headers)
     assert ours["authorization"] == botocore_says(credentials, region, request, at)
     assert ours.get("x-amz-security-token") == credentials.session_token
+
+
+@pytest.mark.parametrize("request_", VECTORS["requests"], ids=lambda request: request["name"])
+def test_aws_s_own_vectors_are_met(request_: dict[str, Any]) -> None:
+    credentials = Credentials(VECTORS["access_key_id"], VECTORS["secret_access_key"])
+    signer = SigV4(VECTORS["region"], VECTORS["service"])
+    body = request_["body"].encode()
+    signed = signer.sign(credentials, request_["headers"], body, VECTORS["at"])
+    assert signed["authorization"].endswith(f"Signature={request_['signature']}")
 
 
 def test_the_kept_key_follows_the_day_and_the_secret() -> None:
