@@ -15,6 +15,7 @@ import binascii
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import coincurve
 from Crypto.Hash import keccak as _keccak
@@ -71,7 +72,7 @@ class PublicKey:
     @property
     def address(self) -> str:
         """The account's address, checksummed (EIP-55)."""
-        return checksum_address(keccak256(self.point)[12:])
+        return _address_of(self.point)
 
     @property
     def uncompressed(self) -> bytes:
@@ -358,13 +359,13 @@ def prove(r: int, s: int, digest: bytes, public_key: PublicKey) -> Signature:
     Raises:
         WrongKey: no recovery id does.
     """
-    others: list[str] = []
+    others: list[bytes] = []
     for recovery_id in (0, 1):
         point = _recover(r, s, recovery_id, digest)
         if point == public_key.point:
             return Signature(r, s, recovery_id)
         if point is not None:
-            others.append(PublicKey(point).address)
+            others.append(point)
     if r < FIELD_PRIME - CURVE_ORDER and any(
         _recover(r, s, recovery_id, digest) == public_key.point for recovery_id in (2, 3)
     ):
@@ -372,8 +373,9 @@ def prove(r: int, s: int, digest: bytes, public_key: PublicKey) -> Signature:
             "the signature needs recovery id 2 or 3, which EVM chains cannot carry",
             hint="sign again: KMS draws a new nonce",
         )
+    found = " or ".join(_address_of(point) for point in others) or "no key"
     raise WrongKey(
-        f"the signature is not by {public_key.address} (it recovers to {' or '.join(others) or 'no key'})",
+        f"the signature is not by {public_key.address} (it recovers to {found})",
         hint="the key or alias behind the signer has changed; check which key it is pinned to",
     )
 
@@ -398,6 +400,12 @@ def parse_signature(signature: bytes, digest: bytes, public_key_address: str) ->
     if found != expected:
         raise WrongKey(f"the signature is not by {expected} (it recovers to {found})")
     return Signature(r, s, recovery_id)
+
+
+@lru_cache(maxsize=64)
+def _address_of(point: bytes) -> str:
+    # Every answer names the signer's address, and a checksum costs as much as a signature's request.
+    return checksum_address(keccak256(point)[12:])
 
 
 def _recover(r: int, s: int, recovery_id: int, digest: bytes) -> bytes | None:

@@ -166,6 +166,8 @@ def clock_offset(response: Response, now: float) -> float:
 
     `now` is the time that the refused request was signed at, in seconds since 1970.
     """
+    if response.status == 200:
+        return 0.0
     kind, _ = _type_and_message(response)
     if _MEANINGS.get(kind) is not _SKEWED:
         return 0.0

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 
 from bursar.errors import KmsCredentials
@@ -103,5 +104,10 @@ class SigV4:
 
 def amz_timestamp(now: float) -> str:
     """Return seconds since 1970 as SigV4 writes time: 20261123T140501Z."""
-    at = datetime.fromtimestamp(int(now), UTC)
+    return _written(int(now))
+
+
+@lru_cache(maxsize=4)
+def _written(second: int) -> str:
+    at = datetime.fromtimestamp(second, UTC)
     return f"{at.year:04d}{at.month:02d}{at.day:02d}T{at.hour:02d}{at.minute:02d}{at.second:02d}Z"
