@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from tests.contract.ministack import running_ministack
-from tests.fakes.kms_server import KmsServer
 
 from bursar.kms.client import KmsClient, Limits
 from bursar.kms.keys import Keys
@@ -22,6 +20,7 @@ from bursar.kms.names import parse_endpoint
 from bursar.kms.sigv4 import Credentials
 from bursar.sandbox.chain.anvil import Anvil
 from bursar.sandbox.setup.tools import find_anvil, tools_folder
+from tests.fakes.kms_server import KmsServer
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -77,12 +76,6 @@ def world(url: str, credentials: Credentials) -> KmsWorld:
         aws_secret_access_key=credentials.secret_access_key,
     )
     return KmsWorld(url, "us-east-1", credentials, admin)
-
-
-@pytest.fixture(scope="session")
-def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_ministack(tmp_path_factory.mktemp("ministack") / "log") as url:
-        yield url
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from tests.contract.conftest import KmsWorld
 
 from bursar.chains import evm
 from bursar.chains.evm import Scheme
@@ -22,6 +21,7 @@ from bursar.errors import (
 from bursar.kms.keys import KeyDescription, NewKey
 from bursar.kms.sigv4 import Credentials
 from bursar.signer import KmsSigner
+from tests.contract.conftest import KmsWorld
 
 DIGEST = bytes(range(32))
 

@@ -10,17 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import coincurve
 import pytest
-from tests.fakes.kms_server import (
-    Delay,
-    Fault,
-    HangUp,
-    HangUpAfterwards,
-    Key,
-    KmsServer,
-    Refuse,
-    Reply,
-    SignWith,
-)
 
 from bursar.chains import evm
 from bursar.chains.evm import Scheme
@@ -42,6 +31,17 @@ from bursar.kms.client import KmsClient, Limits
 from bursar.kms.names import parse_endpoint
 from bursar.kms.sigv4 import Credentials
 from bursar.signer import KmsSigner
+from tests.fakes.kms_server import (
+    Delay,
+    Fault,
+    HangUp,
+    HangUpAfterwards,
+    Key,
+    KmsServer,
+    Refuse,
+    Reply,
+    SignWith,
+)
 
 QUICK = Limits(deadline=2.0, attempt_timeout=0.2, attempts=4, first_wait=0.001)
 REQUEST = evm.kms_request(bytes(range(32)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from tests.contract.conftest import KmsWorld, iam_user, world
 
 from bursar.chains import evm
 from bursar.errors import AwsAccessDenied, KmsAccessDenied
 from bursar.kms.keys import KeyDescription, NewKey
 from bursar.kms.sigv4 import Credentials
+from tests.contract.conftest import KmsWorld, iam_user, world
 
 DIGEST = bytes(range(32))
 

@@ -13,11 +13,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.fakes.kms_server import KmsServer
 
 from bursar.chains import evm
 from bursar.errors import KmsProtocolError
 from bursar.kms.client import KmsClient
+from tests.fakes.kms_server import KmsServer
 
 
 def self_signed(folder: Path, *names: x509.GeneralName) -> Path:
