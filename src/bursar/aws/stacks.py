@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +32,7 @@ class Preview:
     """A change set that is ready, not yet executed. Without changes there is nothing to execute."""
 
     stack: str
+    stack_id: str
     change_set: str
     creates: bool
     changes: tuple[Change, ...]
@@ -55,9 +56,10 @@ class StackEvent:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What CloudFormation holds of a stack: its status, outputs and parameters."""
+    """What CloudFormation holds of a stack: its status, outputs and parameters. `id` outlives a deletion."""
 
     name: str
+    id: str
     status: str
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
@@ -77,7 +79,7 @@ class Pace:
 
 
 def find_stack(cloud: Cloud, name: str) -> Stack | None:
-    """Return a stack, None if there is none of this name. Costs `cloudformation:DescribeStacks`."""
+    """Return a stack by name or id, None if there is none. Costs `cloudformation:DescribeStacks`."""
     from botocore.exceptions import ClientError
 
     with aws_errors():
@@ -93,7 +95,9 @@ def find_stack(cloud: Cloud, name: str) -> Stack | None:
     parameters = {
         p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", [])
     }
-    return Stack(name, stack["StackStatus"], outputs, parameters)
+    return Stack(
+        stack["StackName"], stack.get("StackId", name), stack["StackStatus"], outputs, parameters
+    )
 
 
 def resource_ids(cloud: Cloud, name: str) -> dict[str, str]:
@@ -120,17 +124,31 @@ def preview(cloud: Cloud, name: str, template: str, parameters: Mapping[str, str
     if stack is not None:
         require_updatable(stack)
     given = [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()]
+    made: Any = _create_change_set(
+        cloud,
+        StackName=name,
+        ChangeSetName=f"bursar-{uuid.uuid4().hex[:12]}",
+        ChangeSetType="CREATE" if creates else "UPDATE",
+        TemplateBody=template,
+        Parameters=given,
+        Capabilities=_CAPABILITIES,
+        Tags=[{"Key": "bursar:stack", "Value": name}],
+    )
+    return _ready(cloud, Preview(name, made["StackId"], made["Id"], creates, ()))
+
+
+def _create_change_set(cloud: Cloud, **arguments: Any) -> Any:
+    from botocore.exceptions import ClientError
+
     with aws_errors():
-        made = cloud.cloudformation.create_change_set(
-            StackName=name,
-            ChangeSetName=f"bursar-{uuid.uuid4().hex[:12]}",
-            ChangeSetType="CREATE" if creates else "UPDATE",
-            TemplateBody=template,
-            Parameters=given,  # type: ignore[arg-type]
-            Capabilities=_CAPABILITIES,  # type: ignore[arg-type]
-            Tags=[{"Key": "bursar:stack", "Value": name}],
-        )
-    return _ready(cloud, name, made["Id"], creates=creates)
+        try:
+            return cloud.cloudformation.create_change_set(**arguments)
+        except ClientError as error:
+            if error_code(error) != "ValidationError":
+                raise
+            raise StackError(
+                f"CloudFormation turned the template down: {error_message(error)}"
+            ) from None
 
 
 def discard(cloud: Cloud, preview: Preview) -> None:
@@ -155,8 +173,8 @@ def apply(cloud: Cloud, preview: Preview, tell: Callable[[StackEvent], None]) ->
         cloud.cloudformation.execute_change_set(
             ChangeSetName=preview.change_set, StackName=preview.stack
         )
-    events = _follow(cloud, preview.stack, began, tell)
-    stack = find_stack(cloud, preview.stack)
+    events = _follow(cloud, preview.stack_id, began, tell)
+    stack = find_stack(cloud, preview.stack_id)
     if stack is None or stack.status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         raise _failure(preview.stack, stack, events)
     return stack
@@ -170,11 +188,14 @@ def delete(cloud: Cloud, name: str, tell: Callable[[StackEvent], None]) -> None:
         AwsError, AwsAccessDenied, AwsCredentials: AWS refused or could not be reached.
     """
     began = datetime.now(UTC)
-    settle(cloud, name)
+    found = settle(cloud, name)
+    if found is None:
+        return
     with aws_errors():
         cloud.cloudformation.delete_stack(StackName=name)
-    events = _follow(cloud, name, began, tell)
-    stack = find_stack(cloud, name)
+    # By its id, since a deleted stack is not found by its name.
+    events = _follow(cloud, found.id, began, tell)
+    stack = find_stack(cloud, found.id)
     if stack is not None and stack.status != "DELETE_COMPLETE":
         raise _failure(name, stack, events)
 
@@ -215,22 +236,21 @@ def _at_work(status: str) -> bool:
     return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
 
 
-def _ready(cloud: Cloud, name: str, change_set: str, *, creates: bool) -> Preview:
+def _ready(cloud: Cloud, made: Preview) -> Preview:
     for _ in _beats(Pace.of(cloud)):
         with aws_errors():
             found: Any = cloud.cloudformation.describe_change_set(
-                ChangeSetName=change_set, StackName=name
+                ChangeSetName=made.change_set, StackName=made.stack
             )
         reason = found.get("StatusReason", "")
         if found["Status"] == "CREATE_COMPLETE":
-            return Preview(name, change_set, creates, _changes(found))
+            return replace(made, changes=_changes(found))
         if found["Status"] == "FAILED":
-            unchanged = Preview(name, change_set, creates, ())
-            discard(cloud, unchanged)
+            discard(cloud, made)
             if any(words in reason for words in _NOTHING_TO_DO):
-                return unchanged
+                return made
             raise StackError(f"CloudFormation turned the template down: {reason[:500]}")
-    raise StackError(f"the change set for {name} never became ready")
+    raise StackError(f"the change set for {made.stack} never became ready")
 
 
 def _changes(found: Any) -> tuple[Change, ...]:
@@ -247,29 +267,22 @@ def _changes(found: Any) -> tuple[Change, ...]:
 
 
 def _follow(
-    cloud: Cloud, name: str, began: datetime, tell: Callable[[StackEvent], None]
+    cloud: Cloud, stack_id: str, began: datetime, tell: Callable[[StackEvent], None]
 ) -> list[StackEvent]:
     seen: dict[str, StackEvent] = {}
-    stack_id = _stack_id(cloud, name)
     for _ in _beats(Pace.of(cloud)):
+        # Asked first, so that the events read after it are all there are once the stack is done.
+        stack = find_stack(cloud, stack_id)
         for event_id, event in _events(cloud, stack_id, began):
             if event_id not in seen:
                 seen[event_id] = event
                 tell(event)
-        stack = find_stack(cloud, stack_id)
         if stack is None or not _at_work(stack.status):
             return list(seen.values())
     raise StackError(
-        f"the stack {name} is still at work after {Pace.of(cloud).limit:.0f} s",
+        f"the stack is still at work after {Pace.of(cloud).limit:.0f} s",
         hint="it goes on in AWS; run the command again to follow it",
     )
-
-
-def _stack_id(cloud: Cloud, name: str) -> str:
-    with aws_errors():
-        found = cloud.cloudformation.describe_stacks(StackName=name)["Stacks"]
-    # A deleted stack is found by its id only.
-    return found[0].get("StackId", name)
 
 
 def _events(cloud: Cloud, stack: str, began: datetime) -> Iterator[tuple[str, StackEvent]]:

@@ -1,0 +1,331 @@
+"""Deploy to an emulated AWS that checks signatures, IAM and key policies, and use what was deployed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from bursar.aws import deploy, stacks
+from bursar.aws.cloud import Cloud
+from bursar.aws.deploy import Deployment, DeployRequest
+from bursar.aws.remote import ApiSigner, LambdaSigner
+from bursar.aws.stacks import StackEvent
+from bursar.aws.template import StackPlan, template_text
+from bursar.aws.wheels import Target
+from bursar.chains import evm
+from bursar.chains.evm import Scheme
+from bursar.cli.main import run
+from bursar.errors import (
+    AwsAccessDenied,
+    AwsCredentials,
+    ConfigError,
+    SigningServiceDenied,
+    SigningServiceRefused,
+    StackError,
+)
+from bursar.sandbox import aws
+from bursar.sandbox.processes import HOST, Keeper, free_ports, wait_until_ready
+from bursar.sandbox.setup import tools
+
+HASH = bytes(range(32))
+STACK = "treasury"
+REQUEST = DeployRequest(STACK, Target("python3.13", "arm64"), blind_signing=True)
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An AWS of this module's own, since each test leaves it empty."""
+    folder = tmp_path_factory.mktemp("deploy")
+    [port] = free_ports(1)
+    command = aws.command(tools().ministack, port, folder, folder / "log")
+    with Keeper.start(folder / "whole", folder / "keeper.log") as keeper:
+        process = keeper.run(command)
+        wait_until_ready(process, command, lambda: aws.answers(port, command.log), 60)
+        yield f"http://{HOST}:{port}"
+
+
+@dataclass
+class Account:
+    """The emulated account, as root and as users made for a test."""
+
+    url: str
+    monkeypatch: pytest.MonkeyPatch
+    events: list[StackEvent] = field(default_factory=list)
+
+    def become(self, access_key: str, secret: str) -> None:
+        self.monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
+        self.monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+
+    def root(self) -> Cloud:
+        self.become("test", "test")
+        return Cloud()
+
+    def user(self, name: str, policy_arn: str | None = None) -> Cloud:
+        self.root()
+        iam = self.client("iam")
+        iam.create_user(UserName=name)
+        if policy_arn:
+            iam.attach_user_policy(UserName=name, PolicyArn=policy_arn)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        self.become(key["AccessKeyId"], key["SecretAccessKey"])
+        return Cloud()
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service)  # type: ignore[call-overload]
+
+    def deploy(self, request: DeployRequest = REQUEST) -> Deployment:
+        cloud = self.root()
+        prepared = deploy.prepare(cloud, request)
+        return deploy.finish(cloud, prepared, self.events.append)
+
+
+@pytest.fixture
+def account(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", emulator)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    found = Account(emulator, monkeypatch)
+    found.root()
+    yield found
+    _reset(emulator)
+
+
+def _reset(url: str) -> None:
+    import httpx2
+
+    httpx2.post(f"{url}/_ministack/reset").raise_for_status()
+
+
+def test_a_deployed_signer_signs_for_those_who_may_ask_and_for_nobody_else(
+    account: Account,
+) -> None:
+    found = account.deploy()
+    assert found.status == "CREATE_COMPLETE"
+    assert found.address is not None
+    digest = evm.eip191_digest(HASH)
+
+    alice = account.user("alice", found.outputs["InvokePolicyArn"])
+    with ApiSigner.open(found.url, found.address) as signer:
+        signed = signer.sign_hash(HASH, Scheme.EIP191)
+    evm.parse_signature(signed.signature.to_bytes(), digest, found.address)
+    with pytest.raises(SigningServiceDenied):
+        LambdaSigner("treasury-signer", found.address, alice).sign_hash(HASH, Scheme.RAW)
+
+    account.user("mallory")
+    with ApiSigner.open(found.url, found.address) as signer, pytest.raises(SigningServiceDenied):
+        signer.sign_hash(HASH, Scheme.EIP191)
+    account.become("test", "wrong-secret")
+    root = LambdaSigner(found.outputs["FunctionName"], found.address, account.root())
+    assert root.sign_hash(HASH, Scheme.EIP191).digest == digest
+
+
+def test_an_unsigned_call_is_turned_away_and_curl_signs_as_the_guide_says(account: Account) -> None:
+    found = account.deploy()
+    body = json.dumps({"messageHash": "0x" + HASH.hex(), "signerAddress": found.address})
+    curl = [str(shutil.which("curl")), "-sS", "--data", body, found.url, "-w", "\n%{http_code}"]
+    unsigned = subprocess.run(curl, capture_output=True, text=True, check=True)
+    assert unsigned.stdout.endswith("\n403")
+    signing = ["--aws-sigv4", "aws:amz:us-east-1:execute-api", "--user", "test:test"]
+    signed = subprocess.run([*curl, *signing], capture_output=True, text=True, check=True)
+    answer, _, status = signed.stdout.rpartition("\n")
+    assert status == "200"
+    signature = bytes.fromhex(json.loads(answer)["signature"][2:])
+    evm.parse_signature(signature, evm.eip191_digest(HASH), str(found.address))
+
+
+def test_the_functions_role_may_use_its_own_key_only(account: Account) -> None:
+    found = account.deploy()
+    other = account.client("kms").create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY")
+    functions = account.client("lambda")
+    name = found.outputs["FunctionName"]
+    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    variables["KMS_KEY_ID"] = other["KeyMetadata"]["Arn"]
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    answer = functions.invoke(
+        FunctionName=name,
+        Payload=json.dumps({"messageHash": HASH.hex(), "signerAddress": found.address}),
+    )
+    result = json.loads(answer["Payload"].read())
+    assert (result["statusCode"], result["error"]["code"]) == (502, "kms_access_denied")
+
+
+def test_deploying_again_changes_nothing_and_an_option_changes_only_what_it_must(
+    account: Account,
+) -> None:
+    first = account.deploy()
+    cloud = account.root()
+    assert deploy.prepare(cloud, REQUEST).preview.changes == ()
+
+    shut = deploy.prepare(cloud, replace(REQUEST, blind_signing=False))
+    assert "Function" in {change.name for change in shut.preview.changes}
+    assert {change.action for change in shut.preview.changes} == {"Modify"}
+    assert not any("Key" in change.name for change in shut.preview.changes)
+    again = deploy.finish(cloud, shut, account.events.append)
+    assert (again.address, again.url) == (first.address, first.url)
+    with (
+        ApiSigner.open(again.url, str(again.address)) as signer,
+        pytest.raises(SigningServiceRefused) as caught,
+    ):
+        signer.sign_hash(HASH, Scheme.RAW)
+    assert caught.value.reason == "blind_signing_disabled"
+
+
+def test_status_tells_when_the_function_runs_other_code(account: Account, tmp_path: Path) -> None:
+    found = account.deploy()
+    cloud = account.root()
+    assert deploy.status(cloud, STACK).code_is_ours is True
+    (tmp_path / "index.py").write_text("handle = print")
+    shutil.make_archive(str(tmp_path / "other"), "zip", tmp_path, "index.py")
+    account.client("lambda").update_function_code(
+        FunctionName=found.outputs["FunctionName"], ZipFile=(tmp_path / "other.zip").read_bytes()
+    )
+    assert deploy.status(cloud, STACK).code_is_ours is False
+
+
+def test_destroying_keeps_the_key_and_deploying_again_finds_it(account: Account) -> None:
+    first = account.deploy()
+    cloud = account.root()
+    removal = deploy.destroy(cloud, STACK, account.events.append)
+    assert (removal.key_arn, removal.key_deleted_on) == (first.outputs["KeyArn"], None)
+    assert stacks.find_stack(cloud, STACK) is None
+    assert account.client("s3").list_buckets()["Buckets"] == []
+
+    second = account.deploy()
+    assert (second.address, second.outputs["KeyArn"]) == (first.address, first.outputs["KeyArn"])
+    with ApiSigner.open(second.url, str(second.address)) as signer:
+        signer.sign_hash(HASH, Scheme.EIP191)
+
+
+def test_a_key_goes_only_when_its_own_alias_is_named(account: Account) -> None:
+    found = account.deploy()
+    account.client("kms").create_alias(
+        AliasName="alias/other",
+        TargetKeyId=account.client("kms").create_key()["KeyMetadata"]["KeyId"],
+    )
+    cloud = account.root()
+    for wrong in ("alias/other", found.outputs["KeyArn"]):
+        with pytest.raises(ConfigError):
+            deploy.destroy(cloud, STACK, account.events.append, delete_key=wrong)
+    assert stacks.find_stack(cloud, STACK) is not None
+
+    removal = deploy.destroy(
+        cloud, STACK, account.events.append, delete_key="alias/bursar-treasury"
+    )
+    assert removal.key_deleted_on is not None
+    key = account.client("kms").describe_key(KeyId=found.outputs["KeyArn"])["KeyMetadata"]
+    assert key["KeyState"] == "PendingDeletion"
+
+
+def test_an_existing_key_is_used_and_its_address_pinned(account: Account) -> None:
+    kms = account.client("kms")
+    made = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    found = account.deploy(replace(REQUEST, key=made))
+    assert found.outputs["KeyArn"] == made
+    assert "KeyAlias" not in found.outputs
+    configuration = account.client("lambda").get_function_configuration(
+        FunctionName=found.outputs["FunctionName"]
+    )
+    assert configuration["Environment"]["Variables"]["BURSAR_SIGNER_ADDRESS"] == found.address
+    # Asked for again without naming it, the stack keeps its key.
+    assert deploy.prepare(account.root(), REQUEST).plan.key_arn == made
+
+
+def test_a_key_of_another_kind_is_refused_before_anything_is_made(account: Account) -> None:
+    kms = account.client("kms")
+    made = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    with pytest.raises(ConfigError, match="ECC_NIST_P256"):
+        account.deploy(replace(REQUEST, key=made))
+    assert stacks.find_stack(account.root(), STACK) is None
+
+
+def test_a_failed_creation_names_its_first_cause_and_the_way_out(account: Account) -> None:
+    parameters = {"CodeBucket": "bucket", "CodeKey": "none", "CodeSha256": "none"}
+    cloud = account.root()
+    template = template_text(StackPlan()).replace("ECC_SECG_P256K1", "ECC_NONE")
+    preview = stacks.preview(cloud, STACK, template, parameters)
+    with pytest.raises(StackError) as caught:
+        stacks.apply(cloud, preview, account.events.append)
+    first = next(event for event in account.events if event.failed)
+    assert first.reason
+    assert first.name == "SigningKey"
+    assert first.name in caught.value.message
+    assert "bursar aws destroy" in str(caught.value.hint)
+
+    with pytest.raises(StackError, match="ROLLBACK_COMPLETE"):
+        deploy.prepare(cloud, REQUEST)
+    deploy.destroy(cloud, STACK, account.events.append)
+    assert account.deploy().status == "CREATE_COMPLETE"
+
+
+def test_a_template_cloudformation_turns_down_leaves_no_stack(account: Account) -> None:
+    template = json.dumps({"Resources": {"X": {"Type": "AWS::No::Such"}}, "Outputs": {}})
+    cloud = account.root()
+    with pytest.raises(StackError):
+        stacks.apply(cloud, stacks.preview(cloud, STACK, template, {}), account.events.append)
+
+
+def test_a_discarded_preview_leaves_nothing_behind(account: Account) -> None:
+    cloud = account.root()
+    prepared = deploy.prepare(cloud, REQUEST)
+    stacks.discard(cloud, prepared.preview)
+    assert stacks.find_stack(cloud, STACK) is None
+
+
+def test_a_deployment_interrupted_after_its_preview_is_run_again(account: Account) -> None:
+    deploy.prepare(account.root(), REQUEST)
+    assert account.deploy().status == "CREATE_COMPLETE"
+
+
+def test_what_does_not_exist_is_said_plainly(account: Account) -> None:
+    cloud = account.root()
+    with pytest.raises(StackError, match="there is no stack"):
+        deploy.status(cloud, STACK)
+    with pytest.raises(StackError, match="there is no stack"):
+        deploy.destroy(cloud, STACK, account.events.append)
+
+
+def test_a_missing_permission_is_named(account: Account) -> None:
+    with pytest.raises(AwsAccessDenied, match="cloudformation:DescribeStacks"):
+        deploy.status(account.user("nobody"), STACK)
+
+
+def test_credentials_aws_does_not_know_are_said_to_be_wrong(account: Account) -> None:
+    account.become("AKIDNOBODY", "nothing")
+    with pytest.raises((AwsCredentials, AwsAccessDenied)):
+        deploy.status(Cloud(), STACK)
+
+
+def test_the_commands_deploy_show_and_remove(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command(*arguments: str) -> Any:
+        assert run(["aws", *arguments, "--stack", STACK, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    account.root()
+    made = command("deploy", "--allow-blind-signing", "--yes")
+    assert {change["name"] for change in made["changes"]} > {"Function", "SigningKey", "Api"}
+    assert command("deploy", "--allow-blind-signing", "--yes")["changes"] == []
+    assert command("status")["code_is_ours"] is True
+    assert command("outputs")["ApiUrl"] == made["url"]
+    assert command("destroy", "--yes")["key_deleted_on"] is None
+
+
+def test_without_yes_nothing_is_changed(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["aws", "deploy", "--stack", STACK]) == 2
+    assert "--yes" in capsys.readouterr().err
+    with pytest.raises(ClientError):
+        account.client("cloudformation").describe_stacks(StackName=STACK)
