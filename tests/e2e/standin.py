@@ -6,11 +6,12 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from pydantic import SecretStr
 
 from bursar.sandbox.chain import Anvil, Contracts, Token
 from bursar.sandbox.chain.anvil import free_port
@@ -27,7 +28,7 @@ class Client:
     """One API key's view of the stand-in."""
 
     url: str
-    key: str
+    key: str = field(repr=False)
 
     def ask(
         self,
@@ -39,7 +40,7 @@ class Client:
         raw: bytes = b"",
     ) -> httpx2.Response:
         sent = {"X-API-KEY": self.key, **(headers or {})}
-        with httpx2.Client(trust_env=False, timeout=20) as http:
+        with httpx2.Client(trust_env=False, verify=False, timeout=20) as http:
             content = {"json": body} if body is not None else {"content": raw}
             return http.request(method, f"{self.url}{path}", headers=sent, **content)
 
@@ -117,9 +118,13 @@ class World:
 def configure(chain: Anvil, contracts: Contracts, state_file: Path, **more: Any) -> StandInConfig:
     """Return a configuration with three keys: all scopes, reading only, and another project's."""
     keys = [
-        ApiKey(key=mint_api_key("project-a").key, project="project-a"),
-        ApiKey(key=mint_api_key("project-a").key, project="project-a", scopes=("wallets.read",)),
-        ApiKey(key=mint_api_key("project-b").key, project="project-b"),
+        ApiKey(key=SecretStr(mint_api_key("project-a").key), project="project-a"),
+        ApiKey(
+            key=SecretStr(mint_api_key("project-a").key),
+            project="project-a",
+            scopes=("wallets.read",),
+        ),
+        ApiKey(key=SecretStr(mint_api_key("project-b").key), project="project-b"),
     ]
     given = {"rate_limit_scale": 0.0, "settle_seconds": 0.05, **more}
     return StandInConfig(

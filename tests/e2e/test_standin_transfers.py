@@ -18,7 +18,8 @@ def owner() -> Owner:
 
 @pytest.fixture
 def alias(request: pytest.FixtureRequest) -> str:
-    return request.node.name.replace("[", "-").replace("]", "")
+    name: str = request.node.name
+    return name.replace("[", "-").replace("]", "")
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def treasury(standin: World, owner: Owner, alias: str) -> str:
 
 @pytest.mark.parametrize("raw", [False, True])
 def test_an_approved_transfer_moves_exactly_the_amount(
-    standin: World, owner: Owner, treasury: str, raw: bool
+    standin: World, owner: Owner, treasury: str, *, raw: bool
 ) -> None:
     before = standin.token.balance_of(RECIPIENT)
     made = standin.client.transfer(201, treasury, RECIPIENT, "1.5")

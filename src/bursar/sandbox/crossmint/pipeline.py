@@ -12,13 +12,21 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from bursar.errors import SandboxError
 from bursar.sandbox.crossmint.auth import authenticate
 from bursar.sandbox.crossmint.faults import Fault
-from bursar.sandbox.crossmint.replies import ApiError, Call, Json, Reply, bad_request, refused
+from bursar.sandbox.crossmint.replies import (
+    ApiError,
+    Call,
+    Json,
+    Reply,
+    bad_request,
+    refused,
+    to_json,
+)
 from bursar.sandbox.crossmint.requests import parse_json
 from bursar.sandbox.crossmint.stand_in import StandIn
 
@@ -163,4 +171,4 @@ def _injected(fault: Fault) -> Response:
 
 
 def _response(reply: Reply) -> Response:
-    return JSONResponse(reply.body, reply.status, reply.headers)
+    return Response(to_json(reply.body), reply.status, reply.headers, "application/json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -62,6 +63,11 @@ def transaction_error(reason: str, message: str, revert: Json | None = None) -> 
 def build_refused(error: Json) -> ApiError:
     """Return a 422: the transaction cannot be built (WalletV1Alpha2TransactionErrorDTO)."""
     return ApiError(422, {"error": error, "message": error["message"]})
+
+
+def to_json(body: Any) -> str:
+    """Return a body as JSON. A client's fraction (a Decimal, for we parse no floats) is echoed as text."""
+    return json.dumps(body, default=str)
 
 
 def timestamp() -> str:

@@ -217,7 +217,7 @@ CreateSignature = Annotated[MessageSignature | TypedDataSignature, Field(discrim
 class Fund(_Body):
     """POST balances: play money."""
 
-    amount: Annotated[Decimal, Field(ge=1, le=100, decimal_places=6)]
+    amount: Annotated[int | Decimal, Field(ge=1, le=100)]
     token: Literal["usdxm"]
     chain: Text
 

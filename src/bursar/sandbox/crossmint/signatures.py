@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
@@ -25,6 +28,9 @@ from bursar.sandbox.crossmint.requests import (
     parse,
 )
 from bursar.sandbox.crossmint.stand_in import StandIn
+
+if TYPE_CHECKING:
+    from eth_account.messages import SignableMessage
 
 _ERC6492_MAGIC = bytes.fromhex("6492" * 16)
 
@@ -133,17 +139,25 @@ def _digest(wanted: MessageSignature | TypedDataSignature) -> bytes:
 
 
 def _typed_data_digest(data: Json) -> bytes:
-    # Here and not above: eth_account takes most of a second to import, and few sandboxes sign typed data.
-    from eth_account.messages import encode_typed_data
-
-    types = {
-        name: kind for name, kind in dict(data.get("types") or {}).items() if name != "EIP712Domain"
-    }
+    encode_typed_data = _typed_data_encoder()
     try:
+        types = dict(data["types"])
+        types.pop("EIP712Domain", None)
+        types[data["primaryType"]]  # the encoder works it out by itself, so a wrong one would pass
         signable = encode_typed_data(data["domain"], types, data["message"])
-    except Exception:  # noqa: BLE001  it raises whatever its parsing of a hostile document runs into
+    except Exception:  # noqa: BLE001  the encoder raises whatever its parsing of a hostile document runs into
         raise bad_request("Invalid typedData: it is not EIP-712") from None
     return keccak(b"\x19" + signable.version + signable.header + signable.body)
+
+
+def _typed_data_encoder() -> Callable[..., SignableMessage]:
+    # Here and not at the top: eth_account takes most of a second to import, and few sandboxes sign typed data. Its
+    # dependencies raise the recursion limit to where hostile JSON would overflow the stack, so it is put back.
+    limit = sys.getrecursionlimit()
+    from eth_account.messages import encode_typed_data
+
+    sys.setrecursionlimit(limit)
+    return encode_typed_data
 
 
 def _output(stand_in: StandIn, wallet: Json, signature: bytes) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bursar.errors import SandboxError
-from bursar.sandbox.crossmint.replies import Json
+from bursar.sandbox.crossmint.replies import Json, to_json
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
@@ -31,10 +31,11 @@ class Store:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.execute(_SCHEMA)
         except sqlite3.Error as error:
+            self._db.close()
             raise SandboxError(
                 f"the stand-in cannot use {path}: {error}", hint="bursar sandbox up --fresh"
             ) from None
@@ -62,7 +63,7 @@ class Store:
             self._db.execute(
                 "INSERT INTO documents (kind, project, id, body) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (kind, project, id) DO UPDATE SET body = excluded.body",
-                (kind, project, key, json.dumps(body)),
+                (kind, project, key, to_json(body)),
             )
 
     def find(self, kind: str, project: str, key: str) -> Json | None:
