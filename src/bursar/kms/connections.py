@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Protocol
 
 from bursar.errors import KmsError, KmsProtocolError, KmsTimeout, KmsUnavailable
 from bursar.kms.http1 import Response, ResponseReader
@@ -177,12 +177,6 @@ class Pool:
         """Close all idle connections and keep none from now on."""
         self._is_open = False
         self.drop_idle()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _open(self, timeout: float) -> Connection:
         try:

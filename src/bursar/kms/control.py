@@ -41,9 +41,8 @@ def open_client(region: str | None, profile: str | None, endpoint: str | None) -
         raise UnsupportedOperation(
             "managing keys needs boto3", hint="pip install 'bursar[aws]'"
         ) from None
-    region = region or os.environ.get(
-        "AWS_REGION"
-    )  # which boto3 alone among AWS's tools passes over
+    # boto3 alone among AWS's tools passes this variable over.
+    region = region or os.environ.get("AWS_REGION")
     try:
         session = boto3.Session(profile_name=profile, region_name=region)
         return session.client("kms", endpoint_url=endpoint)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -58,8 +60,11 @@ class Line:
     slept: list[float] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
     dice: Iterator[float] | None = None
+    cannot_connect: OSError | None = None
 
     def connect(self, _endpoint: Endpoint, _timeout: float) -> Stream:
+        if self.cannot_connect:
+            raise self.cannot_connect
         self.opened += 1
         return self
 
@@ -143,6 +148,26 @@ def test_a_new_connection_that_breaks_costs_an_attempt(error: Exception) -> None
         line.client(Limits(attempts=3)).sign(ARN, REQUEST)
     assert len(line.sent) == 3
     assert line.opened == line.closed == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "hint"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), KmsUnavailable, "AWS_REGION"),
+        (ConnectionRefusedError(), KmsUnavailable, None),
+        (TimeoutError(), KmsTimeout, "network path"),
+        (ssl.SSLCertVerificationError("self-signed"), KmsProtocolError, "AWS_CA_BUNDLE"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_connection_that_cannot_be_opened_says_why(
+    error: OSError, expected: type[KmsError], hint: str | None
+) -> None:
+    line = Line([], cannot_connect=error)
+    with pytest.raises(expected) as caught:
+        line.client(Limits(attempts=2)).sign(ARN, REQUEST)
+    assert (hint or "") in (caught.value.hint or "")
+    assert len(line.slept) == (1 if expected.retryable else 0)
 
 
 def test_a_kept_connection_that_breaks_costs_none() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -13,6 +16,7 @@ from botocore.stub import Stubber
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from bursar import kms
 from bursar.errors import (
     AwsAccessDenied,
     AwsCredentials,
@@ -25,6 +29,7 @@ from bursar.errors import (
     KmsTimeout,
     KmsUnavailable,
 )
+from bursar.kms.client import KmsClient
 from bursar.kms.control import calling
 from bursar.kms.keys import Keys, NewKey, require_alias, spki_pem
 
@@ -262,6 +267,56 @@ def test_a_throttled_call_keeps_its_meaning(world: World) -> None:
     world.stub.add_client_error("get_public_key", "ThrottlingException", http_status_code=400)
     with pytest.raises(KmsThrottled):
         world.keys.public_key("alias/treasury")
+
+
+@pytest.fixture
+def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An environment that holds nothing of AWS."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    return monkeypatch
+
+
+def test_keys_open_in_the_environment_s_region_which_boto3_would_pass_over(
+    aws_environment: pytest.MonkeyPatch,
+) -> None:
+    aws_environment.setenv("AWS_REGION", "eu-central-2")
+    with pytest.raises(KmsRegionMismatch, match="eu-central-2"):
+        Keys.open().describe(PREFIX + key_id(1))
+
+
+@pytest.mark.usefixtures("aws_environment")
+def test_keys_without_a_region_or_with_an_unknown_profile_say_what_to_check() -> None:
+    for opened in (Keys.open, lambda: Keys.open("us-east-1", profile="nobody")):
+        with pytest.raises(ConfigError) as caught:
+            opened()
+        assert "AWS_REGION" in str(caught.value.hint)
+
+
+WITHOUT_BOTO3 = """
+import sys
+sys.modules["boto3"] = None
+import bursar.kms
+try:
+    bursar.kms.Keys.open("us-east-1")
+except bursar.errors.UnsupportedOperation as error:
+    print(error.hint)
+"""
+
+
+def test_without_boto3_the_error_says_what_to_install() -> None:
+    out = subprocess.run(
+        [sys.executable, "-c", WITHOUT_BOTO3], capture_output=True, text=True, check=True
+    ).stdout
+    assert out.strip() == "pip install 'bursar[aws]'"
+
+
+def test_the_package_names_its_two_clients_and_nothing_else() -> None:
+    assert (kms.Keys, kms.KmsClient) == (Keys, KmsClient)
+    assert not hasattr(kms, "Secrets")
 
 
 def test_the_pem_is_what_cryptography_writes() -> None:
