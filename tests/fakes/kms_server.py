@@ -59,10 +59,12 @@ class Delay:
     seconds: float
 
 
+@dataclass(frozen=True)
 class HangUp:
     """Close the connection in place of an answer, after the request was read."""
 
 
+@dataclass(frozen=True)
 class HangUpAfterwards:
     """Answer rightly, then close the connection without having said so."""
 
