@@ -1,0 +1,174 @@
+"""What a real stack does in minutes, told to `stacks` by a scripted CloudFormation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+
+from bursar.aws import stacks
+from bursar.aws.cloud import Cloud
+from bursar.aws.stacks import Preview, StackEvent
+from bursar.errors import AwsError, StackError
+
+ID = "arn:aws:cloudformation:us-east-1:1:stack/treasury/1"
+READY = Preview("treasury", ID, "change-set", creates=True, changes=())
+
+
+def invalid(message: str) -> ClientError:
+    return ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "Describe")
+
+
+class CloudFormation:
+    """Gives its stack one status after the other, and the events it was told."""
+
+    def __init__(self, *statuses: str | None, change_set: dict[str, Any] | None = None) -> None:
+        self.statuses = list(statuses)
+        self.events: list[dict[str, Any]] = []
+        self.change_set = change_set or {"Status": "CREATE_COMPLETE", "Changes": []}
+        self.calls: list[str] = []
+        self.made: dict[str, Any] = {}
+
+    def describe_stacks(self, StackName: str) -> Any:  # noqa: N803
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        if status is None:
+            raise invalid(f"Stack {StackName} does not exist")
+        return {"Stacks": [{"StackName": "treasury", "StackId": ID, "StackStatus": status}]}
+
+    def describe_stack_events(self, StackName: str) -> Any:  # noqa: N803
+        assert StackName == ID
+        return {"StackEvents": list(reversed(self.events))}
+
+    def create_change_set(self, **arguments: Any) -> Any:
+        self.made = arguments
+        return {"Id": "change-set", "StackId": ID}
+
+    def describe_change_set(self, **_: Any) -> Any:
+        return self.change_set
+
+    def execute_change_set(self, **_: Any) -> None:
+        self.calls.append("execute")
+
+    def delete_change_set(self, **_: Any) -> None:
+        self.calls.append("delete change set")
+
+    def delete_stack(self, **_: Any) -> None:
+        self.calls.append("delete stack")
+
+    def happen(self, name: str, status: str, reason: str = "", *, ago: float = 0.0) -> None:
+        self.events.append(
+            {
+                "EventId": str(len(self.events)),
+                "LogicalResourceId": name,
+                "ResourceType": "AWS::X::Y",
+                "ResourceStatus": status,
+                "ResourceStatusReason": reason,
+                "Timestamp": datetime.now(UTC) - timedelta(seconds=ago),
+            }
+        )
+
+
+def cloud_with(formation: CloudFormation) -> Cloud:
+    return cast("Cloud", SimpleNamespace(cloudformation=formation, emulated=True))
+
+
+def nobody(_event: StackEvent) -> None:
+    return
+
+
+def test_the_first_failure_is_the_cause_and_not_what_was_cancelled_after_it() -> None:
+    formation = CloudFormation("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE")
+    formation.happen("Old", "CREATE_FAILED", "of an earlier attempt", ago=3600)
+    formation.happen("Stage", "CREATE_FAILED", "Resource creation cancelled")
+    formation.happen("Key", "CREATE_FAILED", "quota\nexceeded")
+    formation.happen("Role", "CREATE_FAILED", "later")
+    told: list[StackEvent] = []
+    with pytest.raises(StackError, match=r"ROLLBACK_COMPLETE: Key \(AWS::X::Y\): quota exceeded"):
+        stacks.apply(cloud_with(formation), READY, told.append)
+    assert [event.name for event in told] == ["Stage", "Key", "Role"]
+
+
+def test_each_event_is_told_once_however_often_it_is_seen() -> None:
+    formation = CloudFormation("CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_COMPLETE")
+    formation.happen("Key", "CREATE_COMPLETE")
+    told: list[StackEvent] = []
+    assert stacks.apply(cloud_with(formation), READY, told.append).status == "CREATE_COMPLETE"
+    assert len(told) == 1
+
+
+def test_a_stack_at_work_is_waited_for_before_it_is_changed() -> None:
+    formation = CloudFormation("UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+    found = stacks.preview(cloud_with(formation), "treasury", "{}", {})
+    assert not found.creates
+    assert formation.made["ChangeSetType"] == "UPDATE"
+
+
+@pytest.mark.parametrize(("status", "kind"), [(None, "CREATE"), ("REVIEW_IN_PROGRESS", "CREATE")])
+def test_a_stack_that_was_only_previewed_is_created(status: str | None, kind: str) -> None:
+    formation = CloudFormation(status)
+    assert stacks.preview(cloud_with(formation), "treasury", "{}", {}).creates
+    assert formation.made["ChangeSetType"] == kind
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "The submitted information didn't contain changes. Submit different information.",
+        "No updates are to be performed.",
+    ],
+)
+def test_a_change_set_without_changes_is_nothing_to_do(reason: str) -> None:
+    formation = CloudFormation(
+        "UPDATE_COMPLETE", change_set={"Status": "FAILED", "StatusReason": reason}
+    )
+    assert stacks.preview(cloud_with(formation), "treasury", "{}", {}).changes == ()
+    assert formation.calls == ["delete change set"]
+
+
+def test_a_change_set_that_fails_says_why() -> None:
+    failed = {"Status": "FAILED", "StatusReason": "Transform failed"}
+    formation = CloudFormation(None, change_set=failed)
+    with pytest.raises(StackError, match="Transform failed"):
+        stacks.preview(cloud_with(formation), "treasury", "{}", {})
+    assert formation.calls == ["delete change set", "delete stack"]
+
+
+@pytest.mark.parametrize(
+    ("status", "way_out"),
+    [
+        ("ROLLBACK_COMPLETE", "bursar aws destroy"),
+        ("CREATE_FAILED", "bursar aws destroy"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
+    ],
+)
+def test_a_stack_that_cannot_be_updated_names_the_way_out(status: str, way_out: str) -> None:
+    with pytest.raises(StackError) as caught:
+        stacks.preview(cloud_with(CloudFormation(status)), "treasury", "{}", {})
+    assert way_out in str(caught.value.hint)
+
+
+def test_a_stack_that_can_only_be_half_deleted_says_why() -> None:
+    formation = CloudFormation("CREATE_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_FAILED")
+    formation.happen("Log", "DELETE_FAILED", "in use")
+    with pytest.raises(StackError, match="in use"):
+        stacks.delete(cloud_with(formation), "treasury", nobody)
+
+
+@pytest.mark.parametrize("last", ["DELETE_COMPLETE", None])
+def test_a_deleted_stack_is_gone(last: str | None) -> None:
+    formation = CloudFormation("CREATE_COMPLETE", "DELETE_IN_PROGRESS", last)
+    stacks.delete(cloud_with(formation), "treasury", nobody)
+    assert formation.calls == ["delete stack"]
+
+
+def test_other_errors_of_cloudformation_are_not_taken_for_a_missing_stack() -> None:
+    def broken(**_: Any) -> Any:
+        raise invalid("1 validation error detected")
+
+    formation = SimpleNamespace(describe_stacks=cast("Callable[..., Any]", broken))
+    with pytest.raises(AwsError, match="validation error"):
+        stacks.find_stack(cast("Cloud", SimpleNamespace(cloudformation=formation)), "x")
