@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from bursar.aws.cloud import Cloud, aws_errors, error_code, error_message
@@ -168,12 +167,12 @@ def apply(cloud: Cloud, preview: Preview, tell: Callable[[StackEvent], None]) ->
         StackError: it failed; the message is the first resource's own reason.
         AwsError, AwsAccessDenied, AwsCredentials: AWS refused or could not be reached.
     """
-    began = datetime.now(UTC)
+    old = dict(_events(cloud, preview.stack_id))
     with aws_errors():
         cloud.cloudformation.execute_change_set(
             ChangeSetName=preview.change_set, StackName=preview.stack
         )
-    events = _follow(cloud, preview.stack_id, began, tell)
+    events = _follow(cloud, preview.stack_id, old, tell)
     stack = find_stack(cloud, preview.stack_id)
     if stack is None or stack.status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         raise _failure(preview.stack, stack, events)
@@ -187,14 +186,14 @@ def delete(cloud: Cloud, name: str, tell: Callable[[StackEvent], None]) -> None:
         StackError: it failed; the message is the first resource's own reason.
         AwsError, AwsAccessDenied, AwsCredentials: AWS refused or could not be reached.
     """
-    began = datetime.now(UTC)
     found = settle(cloud, name)
     if found is None:
         return
+    old = dict(_events(cloud, found.id))
     with aws_errors():
         cloud.cloudformation.delete_stack(StackName=name)
     # By its id, since a deleted stack is not found by its name.
-    events = _follow(cloud, found.id, began, tell)
+    events = _follow(cloud, found.id, old, tell)
     stack = find_stack(cloud, found.id)
     if stack is not None and stack.status != "DELETE_COMPLETE":
         raise _failure(name, stack, events)
@@ -267,14 +266,15 @@ def _changes(found: Any) -> tuple[Change, ...]:
 
 
 def _follow(
-    cloud: Cloud, stack_id: str, began: datetime, tell: Callable[[StackEvent], None]
+    cloud: Cloud, stack_id: str, old: Mapping[str, StackEvent], tell: Callable[[StackEvent], None]
 ) -> list[StackEvent]:
+    # By id and not by time: the clocks of this machine and of AWS need not agree.
     seen: dict[str, StackEvent] = {}
     for _ in _beats(Pace.of(cloud)):
         # Asked first, so that the events read after it are all there are once the stack is done.
         stack = find_stack(cloud, stack_id)
-        for event_id, event in _events(cloud, stack_id, began):
-            if event_id not in seen:
+        for event_id, event in _events(cloud, stack_id):
+            if event_id not in seen and event_id not in old:
                 seen[event_id] = event
                 tell(event)
         if stack is None or not _at_work(stack.status):
@@ -285,7 +285,7 @@ def _follow(
     )
 
 
-def _events(cloud: Cloud, stack: str, began: datetime) -> Iterator[tuple[str, StackEvent]]:
+def _events(cloud: Cloud, stack: str) -> Iterator[tuple[str, StackEvent]]:
     from botocore.exceptions import ClientError
 
     with aws_errors():
@@ -296,16 +296,15 @@ def _events(cloud: Cloud, stack: str, began: datetime) -> Iterator[tuple[str, St
                 return
             raise
     for each in reversed(found):
-        if each["Timestamp"].timestamp() >= began.timestamp() - 1:
-            yield (
-                each["EventId"],
-                StackEvent(
-                    each["LogicalResourceId"],
-                    each.get("ResourceType", ""),
-                    each.get("ResourceStatus", ""),
-                    each.get("ResourceStatusReason", ""),
-                ),
-            )
+        yield (
+            each["EventId"],
+            StackEvent(
+                each["LogicalResourceId"],
+                each.get("ResourceType", ""),
+                each.get("ResourceStatus", ""),
+                each.get("ResourceStatusReason", ""),
+            ),
+        )
 
 
 def _failure(name: str, stack: Stack | None, events: list[StackEvent]) -> StackError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,8 +92,7 @@ def outputs(shell: Shell, stack: str | None) -> None:
     from bursar.aws.deploy import status as find
 
     found = find(_cloud(shell), _stack_name(shell, stack))
-    lines = [f"{name:16} {value}" for name, value in found.outputs.items()]
-    shell.result(found.outputs, "\n".join(lines))
+    shell.result(found.outputs, _lines(found.outputs))
 
 
 @command.command()
@@ -128,7 +128,7 @@ def destroy(shell: Shell, stack: str | None, delete_key: str | None, *, yes: boo
         )
     elif removal.key_arn:
         shell.say("The key and its alias stay; deploying again finds them.")
-    shell.result(asdict(removal))
+    shell.result(asdict(removal), _lines(asdict(removal)))
 
 
 @command.command()
@@ -229,6 +229,9 @@ def _show(shell: Shell, found: Deployment, **more: Any) -> None:
     }
     if found.code_is_ours is not None:
         human["code"] = "as deployed" if found.code_is_ours else "changed outside this stack"
+    shell.result({**asdict(found), **more}, _lines(human))
+
+
+def _lines(values: Mapping[str, Any]) -> str:
     # Not a table: an ARN broken over two lines cannot be copied.
-    lines = [f"{name:16} {value}" for name, value in human.items() if value is not None]
-    shell.result({**asdict(found), **more}, "\n".join(lines))
+    return "\n".join(f"{name:16} {value}" for name, value in values.items() if value is not None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -29,6 +28,7 @@ class CloudFormation:
     def __init__(self, *statuses: str | None, change_set: dict[str, Any] | None = None) -> None:
         self.statuses = list(statuses)
         self.events: list[dict[str, Any]] = []
+        self.old: list[dict[str, Any]] = []
         self.change_set = change_set or {"Status": "CREATE_COMPLETE", "Changes": []}
         self.calls: list[str] = []
         self.made: dict[str, Any] = {}
@@ -41,7 +41,8 @@ class CloudFormation:
 
     def describe_stack_events(self, StackName: str) -> Any:  # noqa: N803
         assert StackName == ID
-        return {"StackEvents": list(reversed(self.events))}
+        happened = self.old + (self.events if self.calls else [])
+        return {"StackEvents": list(reversed(happened))}
 
     def create_change_set(self, **arguments: Any) -> Any:
         self.made = arguments
@@ -59,15 +60,15 @@ class CloudFormation:
     def delete_stack(self, **_: Any) -> None:
         self.calls.append("delete stack")
 
-    def happen(self, name: str, status: str, reason: str = "", *, ago: float = 0.0) -> None:
-        self.events.append(
+    def happen(self, name: str, status: str, reason: str = "", *, before: bool = False) -> None:
+        events = self.old if before else self.events
+        events.append(
             {
-                "EventId": str(len(self.events)),
+                "EventId": f"{before} {len(events)}",
                 "LogicalResourceId": name,
                 "ResourceType": "AWS::X::Y",
                 "ResourceStatus": status,
                 "ResourceStatusReason": reason,
-                "Timestamp": datetime.now(UTC) - timedelta(seconds=ago),
             }
         )
 
@@ -82,7 +83,7 @@ def nobody(_event: StackEvent) -> None:
 
 def test_the_first_failure_is_the_cause_and_not_what_was_cancelled_after_it() -> None:
     formation = CloudFormation("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE")
-    formation.happen("Old", "CREATE_FAILED", "of an earlier attempt", ago=3600)
+    formation.happen("Old", "CREATE_FAILED", "of an earlier attempt", before=True)
     formation.happen("Stage", "CREATE_FAILED", "Resource creation cancelled")
     formation.happen("Key", "CREATE_FAILED", "quota\nexceeded")
     formation.happen("Role", "CREATE_FAILED", "later")
