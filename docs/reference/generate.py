@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bursar.cli.main import cli
-from bursar.errors import all_errors, exit_status, http_status
+from bursar.errors import BursarError, all_errors, exit_status, http_status
 
 HERE = Path(__file__).parent
 WIDTH = 100
@@ -30,13 +30,13 @@ def errors() -> str:
         "# Errors",
         "",
         "Drawn from `bursar.errors` by `make docs`. The code is in `--json` output, in the signing",
-        "function's answers and in its log. *HTTP* is what the function answers with, *exit* is the command's status:",
+        "function's answers and in its log. *HTTP* is what the function answers, *exit* the command's status:",
         "1 failed, 2 wrong input, 3 refused, 4 not what was asked for, 5 outcome not known yet, 130 interrupted.",
         "",
         "| code | class | retry | HTTP | exit |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for kind in all_errors():
+    for kind in (kind for kind in all_errors() if kind.__module__ == BursarError.__module__):
         example = kind("")
         retry = "yes" if kind.retryable else ""
         row = (f"`{kind.code}`", kind.__name__, retry, http_status(example), exit_status(example))

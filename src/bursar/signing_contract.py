@@ -8,11 +8,11 @@ refusal is an HTTP status and `{"error": {"code", "message", "hint"?, "retryable
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bursar import strict_json
 from bursar.chains import evm
 from bursar.chains.evm import Scheme
 from bursar.errors import (
@@ -30,6 +30,7 @@ from bursar.errors import (
     http_status,
 )
 from bursar.signer import SignedHash, Signer
+from bursar.strict_json import NotStrictJson
 
 MAX_BODY_BYTES = 65_536
 
@@ -203,25 +204,11 @@ def parse_json(body: bytes, what: str) -> Any:
         RequestError: not that; the message never quotes the body.
     """
     try:
-        return json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
-        )
-    except RequestError:
-        raise
-    # A number of thousands of digits is a ValueError, deep nesting a RecursionError.
-    except (ValueError, RecursionError):
-        raise RequestError(f"{what} is not JSON", hint="send one JSON object in UTF-8") from None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise RequestError("a JSON object has the same name twice")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise RequestError(f"{name} is not JSON")
+        return strict_json.loads(body)
+    except NotStrictJson as problem:
+        raise RequestError(
+            f"{what} is not JSON that can be read: {problem}", hint="send one JSON object in UTF-8"
+        ) from None
 
 
 def _digest_request(data: dict[str, Any]) -> DigestRequest:

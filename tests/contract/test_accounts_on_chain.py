@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from eth_account.messages import encode_defunct, encode_typed_data
 from hexbytes import HexBytes
-from tests.fakes.kms_server import Key, KmsServer
 from web3 import AsyncHTTPProvider, AsyncWeb3, HTTPProvider, Web3
 from web3.middleware import SignAndSendRawMiddlewareBuilder
 from web3.types import TxReceipt
@@ -22,6 +21,7 @@ from bursar.kms.client import KmsClient
 from bursar.kms.names import parse_endpoint
 from bursar.kms.sigv4 import Credentials
 from bursar.signer import KmsSigner
+from tests.fakes.kms_server import Key, KmsServer
 
 RECIPIENT = Web3.to_checksum_address("0x" + "c0ffee" + "00" * 15 + "01ab")
 ETHER = 10**18

@@ -121,7 +121,7 @@ class Request:
         return fields
 
 
-class KmsRefusal(Exception):  # noqa: N818
+class KmsRefusal(Exception):
     def __init__(self, kind: str, message: str = "") -> None:
         super().__init__(kind)
         self.refuse = Refuse(kind, message=message or f"{kind} for arn:aws:kms:secret")

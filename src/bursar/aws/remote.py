@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+from bursar import strict_json
 from bursar.aws.cloud import Cloud, aws_errors, error_code
 from bursar.aws.replies import read_reply
 from bursar.chains import evm
@@ -278,10 +279,10 @@ def _bounded(response: httpx2.Response) -> bytes:
 def _split(payload: bytes) -> tuple[int, bytes]:
     """Return the status and the rest of a direct invocation's result, which `replies` reads strictly."""
     try:
-        result: Any = json.loads(payload)
+        result: Any = strict_json.loads(payload)
         status = result.pop("statusCode")
         rest = json.dumps(result).encode()
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+    except (ValueError, KeyError, AttributeError, TypeError):
         raise SignatureError("the function's answer is not the signing contract's") from None
     if type(status) is not int:
         raise SignatureError("the function's answer has no status")

@@ -21,6 +21,8 @@ from bursar.errors import BursarError, ConfigError, exit_status
 if TYPE_CHECKING:
     from rich.console import Console
 
+_PIPED_WIDTH = 1_000
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -44,7 +46,9 @@ class Shell:
         """stdout, for data a person reads."""
         from rich.console import Console
 
-        return Console(highlight=False, soft_wrap=True)
+        # Piped, nothing is wrapped: an ARN broken in two is of no use to the next program.
+        console = Console(highlight=False, soft_wrap=True)
+        return console if console.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
 
     @cached_property
     def err(self) -> Console:

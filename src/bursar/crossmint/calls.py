@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,9 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
+from bursar import strict_json
 from bursar.errors import ConfigError, CrossmintProtocolError, RequestError
+from bursar.strict_json import NotStrictJson
 
 API_VERSION = "2025-06-09"
 
@@ -68,17 +69,13 @@ class Answer:
             CrossmintProtocolError: not JSON.
         """
         try:
-            return json.loads(self.body, parse_constant=_no_constant)
-        except (ValueError, RecursionError):
+            return strict_json.loads(self.body)
+        except NotStrictJson:
             raise CrossmintProtocolError(
                 f"Crossmint answered {self.status} with something that is not JSON",
                 hint="a proxy may be in between; check the base URL",
                 status=self.status,
             ) from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 class ApiKey:

@@ -44,7 +44,7 @@ class Stream(Protocol):
 Connect = Callable[[Endpoint, float], Stream]
 
 
-class StaleConnection(Exception):  # noqa: N818  never leaves this package
+class StaleConnection(Exception):
     """A kept connection turned out to be closed by the server before it answered anything."""
 
 

@@ -11,9 +11,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bursar import strict_json
 from bursar.errors import ConfigError, KmsProtocolError
 from bursar.kms.http1 import Response
 from bursar.kms.names import parse_key_name
+from bursar.strict_json import NotStrictJson
 
 if TYPE_CHECKING:  # the curve library is the signer's to load, not the wire's
     from bursar.chains.evm import KmsSignRequest
@@ -110,8 +112,8 @@ def read_object(body: bytes) -> dict[str, Any]:
         KmsProtocolError: not a JSON object.
     """
     try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError):
+        fields = strict_json.loads(body)
+    except NotStrictJson:
         raise KmsProtocolError("KMS's answer is not JSON") from None
     if not isinstance(fields, dict):
         raise KmsProtocolError("KMS's answer is not a JSON object")

@@ -36,6 +36,7 @@ CORE = [
     "bursar.kms.wire",
     "bursar.signer",
     "bursar.signing_contract",
+    "bursar.strict_json",
     "bursar.version",
 ]
 

@@ -409,5 +409,6 @@ def test_the_handler_imports_only_what_it_needs() -> None:
         "bursar.kms.wire",
         "bursar.signer",
         "bursar.signing_contract",
+        "bursar.strict_json",
         "bursar.version",
     }

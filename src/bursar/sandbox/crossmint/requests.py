@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from bursar import strict_json
 from bursar.sandbox.crossmint.replies import bad_request
 
 _Model = TypeVar("_Model")
@@ -254,10 +255,10 @@ def parse_json(raw: bytes) -> Any:
         ApiError: 400; not JSON, or text that UTF-8 cannot carry.
     """
     try:
-        body = json.loads(raw, parse_float=Decimal, parse_constant=_no_constant)
-        # A lone surrogate passes json.loads and fails later, in the store.
+        body = strict_json.loads(raw, parse_float=Decimal)
+        # A lone surrogate passes and fails later, in the store.
         json.dumps(body, ensure_ascii=False, default=str).encode()
-    except (ValueError, RecursionError):
+    except ValueError:
         raise bad_request("Request body is not valid JSON") from None
     return body
 
@@ -281,7 +282,3 @@ def parse(model: type[_Model], body: Any) -> _Model:
     except RecursionError:
         raise bad_request("Request body is nested too deeply") from None
     return read
-
-
-def _no_constant(_name: str) -> NoReturn:
-    raise ValueError("NaN and Infinity are not JSON")
