@@ -7,8 +7,8 @@ server answers before acting. A write that broke after it may have been sent is 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bursar.crossmint.calls import Answer, ApiKey, Call, is_loopback
 from bursar.crossmint.limits import Allowance, Clock, Limits
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     import httpx2
 
 CLIENT_NAME = "bursar"
+_LOOK_IT_UP = "it may have happened: look it up, or repeat with the same idempotency key"
+
+Read = TypeVar("Read")
 
 
 class Session:
@@ -62,6 +65,21 @@ class Session:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def ask(self, call: Call, read: Callable[[Any], Read]) -> Read:
+        """Return the answer as `read` reads it.
+
+        Raises:
+            CrossmintOutcomeUnknown: a write was answered with success, in words that cannot be read.
+            CrossmintError: one of its kinds, by meaning.
+        """
+        try:
+            return read(self.send(call))
+        except CrossmintProtocolError as error:
+            if not call.writes or not _success(error.status):
+                raise
+            failure = CrossmintOutcomeUnknown(error.message, hint=_LOOK_IT_UP, status=error.status)
+        raise failure
 
     def send(self, call: Call) -> Any:
         """Return the decoded JSON of a successful answer.
@@ -170,6 +188,10 @@ def _encode(body: Mapping[str, Any]) -> bytes:
         raise RequestError("the request holds a value that JSON cannot carry") from None
 
 
+def _success(status: int | None) -> bool:
+    return status is None or 200 <= status < 300
+
+
 def _may_repeat(call: Call, failure: CrossmintError) -> bool:
     if isinstance(failure, CrossmintRateLimited):
         return True
@@ -199,9 +221,7 @@ def _broken(call: Call, error: Exception) -> CrossmintError:
     what = f"could not {call.name}: no whole answer came ({type(error).__name__})"
     if not call.writes:
         return CrossmintUnavailable(what, hint="nothing was changed; repeat later")
-    return CrossmintOutcomeUnknown(
-        what, hint="it may have happened: look it up, or repeat with the same idempotency key"
-    )
+    return CrossmintOutcomeUnknown(what, hint=_LOOK_IT_UP)
 
 
 def _unreadable(call: Call, why: str, status: int) -> CrossmintProtocolError:

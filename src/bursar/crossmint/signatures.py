@@ -46,7 +46,7 @@ class SignatureCalls:
             body=request.body(),
             idempotency_key=check_idempotency_key(idempotency_key),
         )
-        return Signature.read(self._session.send(call))
+        return self._session.ask(call, Signature.read)
 
     def get_signature(self, wallet: WalletLocator | str, signature_id: str) -> Signature:
         """Return a signature. One GET; scope `wallets:signatures.read`.
@@ -86,4 +86,4 @@ class SignatureCalls:
         path = f"{wallet_path(wallet)}/signatures/{record_segment(signature_id)}/approvals"
         body = approvals_body(approvals)
         call = Call("approve the signature", "POST", path, _CREATE, Kind.APPROVE, body=body)
-        return same_record(Signature.read(self._session.send(call)), signature_id)
+        return same_record(self._session.ask(call, Signature.read), signature_id)

@@ -73,7 +73,7 @@ class TransactionCalls:
             body=request.body(),
             idempotency_key=check_idempotency_key(idempotency_key),
         )
-        return Transaction.read(self._session.send(call))
+        return self._session.ask(call, Transaction.read)
 
     def create_transaction(
         self, wallet: WalletLocator | str, request: NewTransaction, *, idempotency_key: str
@@ -94,7 +94,7 @@ class TransactionCalls:
             body=request.body(),
             idempotency_key=check_idempotency_key(idempotency_key),
         )
-        return Transaction.read(self._session.send(call))
+        return self._session.ask(call, Transaction.read)
 
     def get_transaction(self, wallet: WalletLocator | str, transaction_id: str) -> Transaction:
         """Return a transaction. One GET; scope `wallets:transactions.read`.
@@ -163,7 +163,7 @@ class TransactionCalls:
         path = f"{wallet_path(wallet)}/transactions/{record_segment(transaction_id)}/approvals"
         body = approvals_body(approvals)
         call = Call("approve the transaction", "POST", path, _SIGN, Kind.APPROVE, body=body)
-        return same_record(Transaction.read(self._session.send(call)), transaction_id)
+        return same_record(self._session.ask(call, Transaction.read), transaction_id)
 
     def transfer_history(
         self, wallet: WalletLocator | str, request: HistoryQuery, *, cursor: str | None = None
@@ -180,7 +180,7 @@ class TransactionCalls:
         call = Call(
             "list the transfers", "GET", f"/unstable/{path}/transfers", "wallets.read", query=query
         )
-        return TransferPage.read(self._session.send(call))
+        return self._session.ask(call, TransferPage.read)
 
     def iter_transfers(
         self, wallet: WalletLocator | str, request: HistoryQuery

@@ -66,7 +66,7 @@ class WalletCalls:
             body=request.body(),
             idempotency_key=check_idempotency_key(key),
         )
-        return Wallet.read(self._session.send(call))
+        return self._session.ask(call, Wallet.read)
 
     def get_wallet(self, wallet: WalletLocator | str) -> Wallet:
         """Return a wallet. One GET; scope `wallets.read`.
@@ -76,7 +76,7 @@ class WalletCalls:
             CrossmintError: anything else that Crossmint says.
         """
         call = Call("read the wallet", "GET", wallet_path(wallet), "wallets.read")
-        return Wallet.read(self._session.send(call))
+        return self._session.ask(call, Wallet.read)
 
     def balances(
         self,
@@ -116,7 +116,7 @@ class WalletCalls:
         path = wallet_path(wallet).replace(API_VERSION, "v1-alpha2", 1) + "/balances"
         body = Funding(amount=amount, chain=chain).body()
         call = Call("fund the wallet", "POST", path, "wallets.fund", Kind.WRITE, body=body)
-        return read_list(FundedBalance, self._session.send(call))
+        return self._session.ask(call, lambda body: read_list(FundedBalance, body))
 
     def add_signer(self, wallet: WalletLocator | str, request: NewSigner) -> DelegatedSigner:
         """Ask for another signer; on EVM per chain. One POST; scope `wallets.create`.
@@ -130,7 +130,7 @@ class WalletCalls:
         path = f"{wallet_path(wallet)}/signers"
         body = request.body()
         call = Call("add the signer", "POST", path, "wallets.create", Kind.WRITE, body=body)
-        return DelegatedSigner.read(self._session.send(call))
+        return self._session.ask(call, DelegatedSigner.read)
 
     def get_signer(
         self, wallet: WalletLocator | str, signer: SignerLocator | str
@@ -164,7 +164,7 @@ class WalletCalls:
         path = f"{wallet_path(wallet)}/signers/{signer_segment(signer)}"
         query = None if chain is None else {"chain": chain}
         call = Call("remove the signer", "DELETE", path, "wallets.create", Kind.WRITE, query=query)
-        return Transaction.read(self._session.send(call))
+        return self._session.ask(call, Transaction.read)
 
     def register_user(self, user: UserLocator | str, request: UserRegistration) -> User:
         """Say who a user is, replacing everything held before. One PUT; scope `users.create`. Personal data.
@@ -177,4 +177,4 @@ class WalletCalls:
         path = f"/{API_VERSION}/users/{locator.segment}"
         body = request.body()
         call = Call("register the user", "PUT", path, "users.create", Kind.WRITE, body=body)
-        return User.read(self._session.send(call))
+        return self._session.ask(call, User.read)

@@ -301,3 +301,25 @@ def test_a_real_refused_connection_is_unavailable(time: FakeTime) -> None:
     with client, pytest.raises(CrossmintUnavailable):
         client.get_wallet(WALLET)
     assert len(time.sleeps) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        httpx2.Response(201, content=b"<html>created</html>"),
+        httpx2.Response(201, json={"id": "tx-1"}),
+        httpx2.Response(201, json=[]),
+        httpx2.Response(200, content=b""),
+    ],
+    ids=["html", "without a status", "list", "empty"],
+)
+def test_a_success_that_cannot_be_read_is_an_unknown_outcome_not_a_failure(
+    client: CrossmintClient, server: FakeServer, reply: httpx2.Response
+) -> None:
+    server.answers(reply)
+    with pytest.raises(CrossmintOutcomeUnknown) as caught:
+        pay(client)
+    assert "idempotency key" in (caught.value.hint or "")
+    assert len(server.requests) == 1
+    with pytest.raises(CrossmintProtocolError):
+        client.get_wallet(WALLET)

@@ -61,7 +61,7 @@ OPERATIONS = (
               idempotent=True),
     Operation("signatures.list", "GET", _SIGNATURES, "wallets:signatures.read", signatures.list_all),
     Operation("signatures.get", "GET", f"{_SIGNATURES}/{{signature}}", "wallets:signatures.read", signatures.get),
-    Operation("signatures.approve", "POST", f"{_SIGNATURES}/{{signature}}/approvals", "wallets:messages.sign",
+    Operation("signatures.approve", "POST", f"{_SIGNATURES}/{{signature}}/approvals", "wallets:signatures.create",
               signatures.approve),
     Operation("signers.create", "POST", _SIGNERS, "wallets.create", signers.create),
     Operation("signers.get", "GET", f"{_SIGNERS}/{{signer}}", "wallets.read", signers.get),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -68,6 +68,8 @@ async def _serve(operation: Operation, stand_in: StandIn, request: Request) -> R
         raw = await _body(request)
     except ApiError as refusal:
         return _response(refusal.reply)
+    except ClientDisconnect:
+        return Response()  # nobody is there to read it, and nothing was done
     reply = await run_in_threadpool(_answer, operation, stand_in, request, raw, fault)
     if kind == "drop_after":
         return await _drop(request)
