@@ -52,8 +52,8 @@ def to_decimal_text(units: int, decimals: int) -> str:
     _require_decimals(decimals)
     if not isinstance(units, int) or isinstance(units, bool):
         raise AmountError("an amount in base units is an integer, never a float")
-    if units < 0:
-        raise AmountError("an amount cannot be negative")
+    if not 0 <= units <= _MAX_UINT256:
+        raise AmountError("an amount is not negative and fits 256 bits")
     digits = str(units).rjust(decimals + 1, "0")
     whole, fraction = digits[: len(digits) - decimals], digits[len(digits) - decimals :]
     fraction = fraction.rstrip("0")

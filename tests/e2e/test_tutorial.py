@@ -13,7 +13,7 @@ from pathlib import Path
 from bursar.sandbox.world import World
 
 TUTORIAL = Path(__file__).parents[2] / "docs/tutorial.md"
-ASKS = ("aws deploy", "transfer sign", "transfer send")
+ASKS = ("aws deploy", "wallet create", "transfer send")
 BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

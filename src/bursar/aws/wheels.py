@@ -151,7 +151,8 @@ def _download(target: Target, folder: Path, find_links: Path | None, requirement
     folder.mkdir(parents=True, exist_ok=True)
     source = ["--no-index", f"--find-links={find_links}"] if find_links else []
     command = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+        # -P: without it a pip.py in the working directory would be run instead.
+        *(sys.executable, "-P", "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
         *("--no-input", "--only-binary=:all:", "--no-deps", "--require-hashes"),
         *(f"--requirement={requirements}", f"--dest={folder}"),
         *target.pip_options(),

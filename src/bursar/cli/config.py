@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from bursar.errors import ConfigError
 
 FILE = "bursar.toml"
+_MAX_BYTES = 65_536
 API_KEY_VARIABLE = "BURSAR_CROSSMINT_API_KEY"
 
 
@@ -97,11 +98,7 @@ def load_config(path: str | None = None, environ: Mapping[str, str] | None = Non
     file = Path(path or environ.get("BURSAR_CONFIG", FILE))
     named = path is not None or "BURSAR_CONFIG" in environ
     data = _read(file, required=named)
-    if "api_key" in str(data.get("crossmint", "")):
-        raise ConfigError(
-            f"{file} holds an API key",
-            hint=f"remove it from the file, set {API_KEY_VARIABLE} instead, and replace the key",
-        )
+    _refuse_from_a_file(file, str(data.get("crossmint", "")))
     for section, settings in Config.model_fields.items():
         for name in getattr(settings.annotation, "model_fields", {}):
             value = environ.get(f"BURSAR_{section}_{name}".upper())
@@ -116,6 +113,20 @@ def load_config(path: str | None = None, environ: Mapping[str, str] | None = Non
         raise ConfigError(f"{file.name}: {_first_problem(invalid)}") from None
 
 
+def _refuse_from_a_file(file: Path, crossmint: str) -> None:
+    if "api_key" in crossmint:
+        raise ConfigError(
+            f"{file} holds an API key",
+            hint=f"remove it from the file, set {API_KEY_VARIABLE} instead, and replace the key",
+        )
+    # Whoever names the address gets the API key: a file that lies in the folder must not be able to.
+    if "'url'" in crossmint:
+        raise ConfigError(
+            f"{file} names Crossmint's address",
+            hint="it comes from the environment only: BURSAR_CROSSMINT_URL",
+        )
+
+
 def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
     section = data.setdefault(name, {})
     if not isinstance(section, dict):
@@ -127,7 +138,13 @@ def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _read(file: Path, *, required: bool) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        if file.exists() and not file.is_file():
+            raise ConfigError(f"{file} is not a file")
+        with file.open("rb") as opened:
+            text = opened.read(_MAX_BYTES + 1)
+        if len(text) > _MAX_BYTES:
+            raise ConfigError(f"{file} is over {_MAX_BYTES} bytes")
+        return tomllib.loads(text.decode("utf-8"))
     except FileNotFoundError:
         if required:
             raise ConfigError(
@@ -138,6 +155,10 @@ def _read(file: Path, *, required: bool) -> dict[str, Any]:
         raise ConfigError(f"{file} cannot be read: {type(problem).__name__}") from None
     except tomllib.TOMLDecodeError as problem:
         raise ConfigError(f"{file} is not TOML: {problem}") from None
+    except (RecursionError, ValueError):
+        raise ConfigError(
+            f"{file} is not settings: nested too deeply, or a number too long"
+        ) from None
 
 
 def _first_problem(invalid: ValidationError) -> str:

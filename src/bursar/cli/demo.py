@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bursar.amounts import to_base_units, to_decimal_text
-from bursar.cli.shell import Shell, shared_options
+from bursar.cli.shell import Shell, printable, shared_options
 from bursar.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Story:
 
     def _create_the_wallet(self) -> str:
         self._heading("Step 3", "a Crossmint treasury wallet whose only admin signer is that key")
-        wallet = self._run("wallet", "create")
+        wallet = self._run("wallet", "create", "--yes")
         self._run("wallet", "fund", "100")
         self._facts(
             wallet=f"{wallet['address']}  a Kernel smart account, deployed by its first payment",
@@ -128,15 +128,16 @@ class Story:
         self._heading(
             "Step 5", "start a regulated transfer: Crossmint screens the recipient and waits"
         )
-        payment = ("--to", recipient, "--amount", AMOUNT, "--id", f"demo-{time.time_ns()}")
-        started = self._run("transfer", "start", *payment)
+        payment = ("--to", recipient, "--amount", AMOUNT)
+        transfer_id = f"demo-{time.time_ns()}"
+        started = self._run("transfer", "start", *payment, "--id", transfer_id)
         transaction = started["transaction_id"]
         self._facts(transaction=transaction, status=started["status"], hash=started["message"])
 
         self._heading(
             "Step 6", "an IAM user who may call the API, and nothing else, has KMS sign that hash"
         )
-        signed = self._run("transfer", "sign", transaction, "--yes", by=treasurer)
+        signed = self._run("transfer", "sign", transaction, *payment, by=treasurer)
         self._facts(
             digest=f"{signed['digest']}  EIP-191 over the 32 bytes of that hash",
             signature=signed["signature"],
@@ -209,7 +210,7 @@ class Story:
     def _refusal(self, what: str, found: Mapping[str, Any], wanted: str) -> None:
         if found.get("code") != wanted:
             raise SandboxError(f"{what} was not refused as it should be: {found.get('message')}")
-        self._line(f"  [green]✓[/] {what}: [bold]{found['message']}[/]")
+        self._line(f"  [green]✓[/] {what}: [bold]{_plain(found['message'])}[/]")
         self.evidence.setdefault("refused", []).append({"what": what, "code": wanted})
 
     def _caller(self, name: str, policy_arn: str | None) -> dict[str, str]:
@@ -221,14 +222,14 @@ class Story:
         self, *arguments: str, by: Mapping[str, str] | None = None, refused: bool = False
     ) -> dict[str, Any]:
         """Run a bursar command as a process, as `by` where given; return its JSON, or the error if `refused`."""
-        self._line(f"[dim]$ bursar {shlex.join(arguments)}[/]")
+        self._line(f"[dim]$ bursar {_plain(shlex.join(arguments))}[/]")
         with (
             self.shell.waiting(f"bursar {arguments[0]} …")
             if self.shell.err.is_terminal
             else _still()
         ):
             done = subprocess.run(  # noqa: S603  our own interpreter and our own arguments
-                [sys.executable, "-m", "bursar", "--json", *arguments],
+                [sys.executable, "-P", "-m", "bursar", "--json", *arguments],
                 env={**_inherited(), **self.world.environment, **(by or {})},
                 capture_output=True,
                 text=True,
@@ -265,7 +266,7 @@ class Story:
 
     def _facts(self, **facts: Any) -> None:
         for name, value in facts.items():
-            self._line(f"  [dim]{name.replace('_', ' '):<18}[/] {value}")
+            self._line(f"  [dim]{name.replace('_', ' '):<18}[/] {_plain(value)}")
 
     def _line(self, text: str) -> None:
         if not self.shell.json:
@@ -274,6 +275,13 @@ class Story:
 
 def _text(units: int) -> str:
     return to_decimal_text(units, DECIMALS)
+
+
+def _plain(value: Any) -> str:
+    """Return what another program said as plain text within our own markup."""
+    from rich.markup import escape
+
+    return escape(printable(str(value)).plain)
 
 
 def _inherited() -> dict[str, str]:

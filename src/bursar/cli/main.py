@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib import import_module
 from typing import Any
 
@@ -52,7 +53,9 @@ def cli(ctx: click.Context, *, json_output: bool, verbose: bool, config: str | N
 
     Start with `bursar demo`. Settings come from bursar.toml and BURSAR_… variables.
     """
-    ctx.obj = Shell(json=json_output, verbose=verbose, config_file=config)
+    shell = ctx.ensure_object(Shell)
+    shell.json, shell.verbose = shell.json or json_output, shell.verbose or verbose
+    shell.config_file = config
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -66,10 +69,10 @@ def run(argv: list[str] | None = None, **extra: Any) -> int:
     shell = Shell(json="--json" in arguments, verbose=bool({"-v", "--verbose"} & set(arguments)))
     try:
         # Without its standalone mode, click returns the status of `Exit` and otherwise what the command does.
-        status = cli.main(arguments, prog_name="bursar", standalone_mode=False, **extra)
+        status = cli.main(arguments, prog_name="bursar", standalone_mode=False, obj=shell, **extra)
     except BursarError as error:
         if shell.verbose:
-            raise
+            traceback.print_exc()
         return report(shell, error)
     except click.exceptions.Exit as done:
         return done.exit_code

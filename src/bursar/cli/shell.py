@@ -20,6 +20,7 @@ from bursar.errors import BursarError, ConfigError, exit_status
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 _PIPED_WIDTH = 1_000
 
@@ -29,12 +30,16 @@ R = TypeVar("R")
 
 @dataclass
 class Shell:
-    """One invocation of the command line. Commands get it by `@click.pass_obj`."""
+    """One invocation of the command line. Commands get it by `@click.pass_obj`.
+
+    `context` is what has to be said along with an error, such as the id that leads back to a transfer.
+    Whatever is printed for a person is plain text: markup and control characters in it show as themselves.
+    """
 
     json: bool = False
     verbose: bool = False
     config_file: str | None = None
-    _said: list[str] = field(default_factory=list)
+    context: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def config(self) -> Config:
@@ -60,19 +65,19 @@ class Shell:
     def result(self, data: Mapping[str, Any] | list[Any], human: Any = None) -> None:
         """Print a command's result: `data` as JSON under `--json`, otherwise `human`.
 
-        `human` is text or anything rich can print; without it, `data` is printed as a two-column list.
+        `human` is text or a table; without it, `data` is printed as a two-column list.
         """
         if self.json:
             click.echo(json.dumps(data, indent=2, default=str))
-        elif human is not None:
-            self.out.print(human)
+        elif human is None:
+            self.out.print(fields(data) if isinstance(data, Mapping) else printable(str(data)))
         else:
-            self.out.print(fields(data) if isinstance(data, Mapping) else str(data))
+            self.out.print(printable(human) if isinstance(human, str) else human)
 
     def say(self, text: str) -> None:
         """Print one line of talk on stderr; silent under `--json`."""
         if not self.json:
-            self.err.print(text)
+            self.err.print(printable(text))
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[Callable[[str], None]]:
@@ -83,16 +88,16 @@ class Shell:
         if self.json:
             yield lambda _text: None
         elif self.err.is_terminal:
-            with self.err.status(text) as status:
-                yield status.update
+            with self.err.status(printable(text)) as status:
+                yield lambda new: status.update(printable(new))
         else:
-            self.err.print(text)
+            self.err.print(printable(text))
             last = [text]
 
             def update(new: str) -> None:
                 if new != last[0]:
                     last[0] = new
-                    self.err.print(new)
+                    self.err.print(printable(new))
 
             yield update
 
@@ -119,8 +124,15 @@ def fields(data: Mapping[str, Any]) -> Any:
     table.add_column(overflow="fold")
     for name, value in data.items():
         if value is not None:
-            table.add_row(name.replace("_", " "), str(value))
+            table.add_row(name.replace("_", " "), printable(str(value)))
     return table
+
+
+def printable(text: str) -> Text:
+    """Return text as it may be shown: what is between brackets is no markup, and no terminal obeys it."""
+    from rich.text import Text
+
+    return Text("".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text))
 
 
 def shared_options(command: Callable[P, R]) -> Callable[P, R]:
@@ -142,9 +154,11 @@ def shared_options(command: Callable[P, R]) -> Callable[P, R]:
 def report(shell: Shell, error: BursarError) -> int:
     """Print an error with its hint on stderr (as JSON on stdout under `--json`); return the exit status."""
     if shell.json:
-        click.echo(json.dumps({"error": error.to_dict()}, indent=2))
+        click.echo(json.dumps({"error": error.to_dict(), **shell.context}, indent=2))
     else:
-        click.echo(f"{click.style('error:', fg='red')} {error.message}", err=True)
+        click.echo(f"{click.style('error:', fg='red')} {printable(error.message)}", err=True)
         if error.hint:
-            click.echo(f"{click.style('hint:', fg='yellow')} {error.hint}", err=True)
+            click.echo(f"{click.style('hint:', fg='yellow')} {printable(error.hint)}", err=True)
+        for name, value in shell.context.items():
+            click.echo(f"{name.replace('_', ' ')}: {value}", err=True)
     return exit_status(error)

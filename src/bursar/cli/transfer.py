@@ -11,9 +11,13 @@ import click
 from bursar.chains.evm import Scheme
 from bursar.cli import connect
 from bursar.cli.shell import Shell, shared_options
+from bursar.errors import RequestError
 
 if TYPE_CHECKING:
+    from bursar.crossmint.client import CrossmintClient
+    from bursar.crossmint.locators import WalletLocator
     from bursar.crossmint.models import Transaction
+    from bursar.signer import SignedHash
     from bursar.transfers.intent import TransferIntent
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,16 +28,23 @@ VIA = click.option(
     type=click.Choice(["api", "lambda", "kms"]),
     help="Ask the deployed API, its function, or KMS from here [default: the settings', api].",
 )
-YES = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
-def _intent_options(function: F) -> F:
+def _payment_options(function: F) -> F:
     for option in (
         click.option(
             "--to", "recipient", required=True, metavar="RECIPIENT", help="Address or user."
         ),
         click.option("--amount", required=True, help="Decimal, in whole tokens: 25.00."),
         click.option("--token", metavar="LOCATOR", help="Another token than the settings'."),
+        WALLET,
+    ):
+        function = option(function)
+    return function
+
+
+def _new_transfer_options(function: F) -> F:
+    for option in (
         click.option(
             "--id",
             "transfer_id",
@@ -44,10 +55,9 @@ def _intent_options(function: F) -> F:
             is_flag=True,
             help="Pay straight from the wallet, without compliance checks.",
         ),
-        WALLET,
     ):
         function = option(function)
-    return function
+    return _payment_options(function)
 
 
 @click.group("transfer")
@@ -56,9 +66,9 @@ def command() -> None:
 
 
 @command.command("send")
-@_intent_options
+@_new_transfer_options
 @VIA
-@YES
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation; needs --id.")
 @shared_options
 @click.pass_obj
 def send(shell: Shell, /, *, via: str | None, yes: bool, **options: Any) -> None:
@@ -68,8 +78,13 @@ def send(shell: Shell, /, *, via: str | None, yes: bool, **options: Any) -> None
     """
     from bursar.transfers.steps import Treasurer
 
+    if options["transfer_id"] is None and (yes or shell.json):
+        raise RequestError(
+            "a payment that nobody confirms needs your own id",
+            hint="give --id: should the answer be lost, the same id finds out and never pays twice",
+        )
     intent = _intent(shell, **options)
-    shell.say(f"transfer {intent.id}: {intent}")
+    _announce(shell, intent)
     shell.confirm("Pay?", yes=yes)
     with connect.crossmint(shell) as client:
         address = connect.signer_address(shell, client, intent.wallet)
@@ -77,19 +92,14 @@ def send(shell: Shell, /, *, via: str | None, yes: bool, **options: Any) -> None
             connect.signer(shell, address, via) as signer,
             shell.waiting("starting") as report,
         ):
-            treasurer = Treasurer(client, signer, Scheme(shell.config.signer.scheme))
+            treasurer = Treasurer(client, signer, _scheme(shell))
             payment = treasurer.send(intent, report)
-    data = _data(payment.transaction, intent)
-    if payment.signed:
-        data["signed_by"] = payment.signed.address
-        data["digest"] = "0x" + payment.signed.digest.hex()
-        data["signature"] = payment.signed.signature.to_hex()
-        data["signing_request_id"] = payment.signed.request_id
-    shell.result(data)
+    signed = _signed(payment.signed) if payment.signed else {}
+    shell.result({**_data(payment.transaction, intent), **signed})
 
 
 @command.command("start")
-@_intent_options
+@_new_transfer_options
 @shared_options
 @click.pass_obj
 def start(shell: Shell, /, **options: Any) -> None:
@@ -98,7 +108,7 @@ def start(shell: Shell, /, **options: Any) -> None:
     from bursar.transfers.steps import Patience, start_when_cleared
 
     intent = _intent(shell, **options)
-    shell.say(f"transfer {intent.id}: {intent}")
+    _announce(shell, intent)
     with connect.crossmint(shell) as client, shell.waiting("asking Crossmint for the transfer"):
         address = connect.signer_address(shell, client, intent.wallet)
         locator = SignerLocator.external_wallet(address)
@@ -108,38 +118,28 @@ def start(shell: Shell, /, **options: Any) -> None:
 
 @command.command("sign")
 @click.argument("transaction_id")
-@WALLET
+@_payment_options
 @VIA
-@YES
 @shared_options
 @click.pass_obj
-def sign(
-    shell: Shell, *, transaction_id: str, wallet: str | None, via: str | None, yes: bool
-) -> None:
-    """Sign a waiting transaction, after showing what it says it pays. It does not hand the signature in."""
-    from bursar.crossmint.locators import SignerLocator
-    from bursar.transfers.intent import describe
-    from bursar.transfers.steps import sign as sign_transaction
+def sign(shell: Shell, /, *, transaction_id: str, via: str | None, **options: Any) -> None:
+    """Sign a waiting transfer, if it pays exactly what you say. It does not hand the signature in.
 
-    locator = connect.wallet_locator(shell, wallet)
+    A transfer that says it pays somebody else, another amount or another token is not signed.
+    """
+    from bursar.crossmint.locators import SignerLocator
+    from bursar.transfers import steps
+    from bursar.transfers.intent import require_match
+
+    intent = _intent(shell, transfer_id=transaction_id, direct=False, **options)
     with connect.crossmint(shell) as client:
-        transaction = client.get_transaction(locator, transaction_id)
-        address = connect.signer_address(shell, client, locator)
-        shell.say(describe(transaction))
-        shell.confirm("Sign it?", yes=yes)
+        transaction = client.get_transaction(intent.wallet, transaction_id)
+        require_match(transaction, intent, client.get_wallet(intent.wallet).address)
+        address = connect.signer_address(shell, client, intent.wallet)
         with connect.signer(shell, address, via) as signer, shell.waiting("signing"):
-            who = SignerLocator.external_wallet(address)
-            signed = sign_transaction(transaction, who, signer, Scheme(shell.config.signer.scheme))
-    shell.result(
-        {
-            "transaction_id": transaction.id,
-            "message": transaction.user_operation_hash,
-            "digest": "0x" + signed.digest.hex(),
-            "signature": signed.signature.to_hex(),
-            "signed_by": signed.address,
-            "signing_request_id": signed.request_id,
-        }
-    )
+            locator = SignerLocator.external_wallet(address)
+            signed = steps.sign(transaction, locator, signer, _scheme(shell))
+    shell.result({**_data(transaction), **_signed(signed)})
 
 
 @command.command("approve")
@@ -154,26 +154,23 @@ def sign(
 def approve(
     shell: Shell, *, transaction_id: str, signature: str, no_wait: bool, wallet: str | None
 ) -> None:
-    """Hand a signature in; the transaction is then broadcast. Scope: wallets:transactions.sign."""
-    from bursar.crossmint.locators import SignerLocator
-    from bursar.crossmint.requests import Approval
+    """Hand a signature in; the transaction is then broadcast. Scope: wallets:transactions.sign.
+
+    A signature that is not the wallet's signer's, over this transaction, is not handed in.
+    """
     from bursar.transfers import steps
 
     locator = connect.wallet_locator(shell, wallet)
-    with connect.crossmint(shell) as client:
-        address = connect.signer_address(shell, client, locator)
-        who = SignerLocator.external_wallet(address)
-        with shell.waiting("handing in the approval") as report:
-            approval = Approval(signer=str(who), signature=signature)
-            transaction = steps.approve(client, locator, transaction_id, approval)
-            if not no_wait:
-                transaction = steps.settle(
-                    client,
-                    locator,
-                    transaction_id,
-                    steps.Patience(),
-                    lambda status: report(f"waiting: {status}"),
-                )
+    with connect.crossmint(shell) as client, shell.waiting("handing in the approval") as report:
+        transaction = _hand_in(shell, client, locator, transaction_id, signature)
+        if not no_wait:
+            transaction = steps.settle(
+                client,
+                locator,
+                transaction_id,
+                steps.Patience(),
+                lambda status: report(f"waiting: {status}"),
+            )
     shell.result(_data(transaction))
 
 
@@ -189,15 +186,33 @@ def show(shell: Shell, *, transaction_id: str, wallet: str | None) -> None:
         shell.result(_data(client.get_transaction(locator, transaction_id)))
 
 
+def _hand_in(
+    shell: Shell,
+    client: CrossmintClient,
+    wallet: WalletLocator,
+    transaction_id: str,
+    signature: str,
+) -> Transaction:
+    from bursar.crossmint.locators import SignerLocator
+    from bursar.transfers import steps
+
+    transaction = client.get_transaction(wallet, transaction_id)
+    who = SignerLocator.external_wallet(connect.signer_address(shell, client, wallet))
+    if transaction.is_final or transaction.submitted_by(who):
+        return transaction
+    approval = steps.proved_approval(transaction, who, signature, _scheme(shell))
+    return steps.approve(client, wallet, transaction_id, approval)
+
+
 def _intent(
     shell: Shell,
     *,
     recipient: str,
     amount: str,
     token: str | None,
+    wallet: str | None,
     transfer_id: str | None,
     direct: bool,
-    wallet: str | None,
 ) -> TransferIntent:
     from bursar.crossmint.locators import RecipientLocator, TokenLocator
     from bursar.transfers.intent import TransferIntent, TransferType
@@ -210,6 +225,25 @@ def _intent(
         amount,
         TransferType.DIRECT if direct else TransferType.REGULATED,
     )
+
+
+def _announce(shell: Shell, intent: TransferIntent) -> None:
+    """Say the transfer's id now, and along with any error later: it is what leads back to the payment."""
+    shell.context["transfer_id"] = intent.id
+    shell.say(f"transfer {intent.id}: {intent}")
+
+
+def _scheme(shell: Shell) -> Scheme:
+    return Scheme(shell.config.signer.scheme)
+
+
+def _signed(signed: SignedHash) -> dict[str, str]:
+    return {
+        "digest": "0x" + signed.digest.hex(),
+        "signature": signed.signature.to_hex(),
+        "signed_by": signed.address,
+        "signing_request_id": signed.request_id,
+    }
 
 
 def _data(transaction: Transaction, intent: TransferIntent | None = None) -> dict[str, Any]:

@@ -28,9 +28,10 @@ def command() -> None:
     "--signer-address",
     help="The account that will sign [default: the settings' key, asked of KMS].",
 )
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @shared_options
 @click.pass_obj
-def create(shell: Shell, *, alias: str | None, signer_address: str | None) -> None:
+def create(shell: Shell, *, alias: str | None, signer_address: str | None, yes: bool) -> None:
     """Create the company's treasury wallet, whose only admin signer is the key in KMS.
 
     Repeating it returns the same wallet: the alias is what makes it one.
@@ -41,7 +42,9 @@ def create(shell: Shell, *, alias: str | None, signer_address: str | None) -> No
     name = alias or connect.wallet_locator(shell).alias
     if not name:
         raise ConfigError("the settings' wallet has no alias", hint="give --alias NAME")
-    address = evm.parse_address(signer_address) if signer_address else _key_address(shell)
+    address, source = _signer(shell, signer_address)
+    shell.say(f"{address} ({source}) will be able to move everything in the wallet {name}")
+    shell.confirm("Create it?", yes=yes)
     with connect.crossmint(shell) as client, shell.waiting("creating the wallet"):
         wallet = client.create_wallet(
             NewWallet(admin_signer=ExternalWallet(address=address), alias=name)
@@ -103,14 +106,18 @@ def fund(shell: Shell, *, amount: int, wallet: str | None) -> None:
     shell.result(data, f"added {amount} test dollars on {chain}")
 
 
-def _key_address(shell: Shell) -> str:
+def _signer(shell: Shell, given: str | None) -> tuple[str, str]:
+    """Return the account that is to sign and where it was learnt."""
     from bursar.kms.client import KmsClient
     from bursar.signer import KmsSigner
 
+    if given:
+        return evm.parse_address(given), "given on the command line"
     if shell.config.signer.address:
-        return evm.parse_address(shell.config.signer.address)
+        return evm.parse_address(shell.config.signer.address), "from the settings' signer.address"
     with KmsClient.from_environment(shell.config.aws.region) as kms:
-        return KmsSigner.open(kms, shell.config.key.id).address
+        key = KmsSigner.open(kms, shell.config.key.id).key
+    return key.address, f"the KMS key {key.key_arn}"
 
 
 def _require_signer(wallet: Wallet, address: str) -> None:

@@ -108,6 +108,10 @@ class ApiKey:
         """Return text without the key, should a server have echoed it."""
         return text.replace(self._value, "[api key]")
 
+    def hidden_in(self, body: bytes) -> bytes:
+        """Return an answer without the key, before anything of it is quoted or cut short."""
+        return body.replace(self._value.encode(), b"[api key]")
+
     def __repr__(self) -> str:
         return f"ApiKey(sk_{self.environment}_…)"
 

@@ -129,7 +129,7 @@ class Session:
                 return Answer(
                     response.status_code,
                     {name.lower(): value for name, value in response.headers.items()},
-                    self._body(call, response),
+                    self._key.hidden_in(self._body(call, response)),
                 )
             finally:
                 response.close()

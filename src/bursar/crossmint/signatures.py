@@ -86,4 +86,6 @@ class SignatureCalls:
         path = f"{wallet_path(wallet)}/signatures/{record_segment(signature_id)}/approvals"
         body = approvals_body(approvals)
         call = Call("approve the signature", "POST", path, _CREATE, Kind.APPROVE, body=body)
-        return same_record(self._session.ask(call, Signature.read), signature_id)
+        return self._session.ask(
+            call, lambda answer: same_record(Signature.read(answer), signature_id)
+        )

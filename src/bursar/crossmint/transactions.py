@@ -163,7 +163,9 @@ class TransactionCalls:
         path = f"{wallet_path(wallet)}/transactions/{record_segment(transaction_id)}/approvals"
         body = approvals_body(approvals)
         call = Call("approve the transaction", "POST", path, _SIGN, Kind.APPROVE, body=body)
-        return same_record(self._session.ask(call, Transaction.read), transaction_id)
+        return self._session.ask(
+            call, lambda answer: same_record(Transaction.read(answer), transaction_id)
+        )
 
     def transfer_history(
         self, wallet: WalletLocator | str, request: HistoryQuery, *, cursor: str | None = None

@@ -20,7 +20,8 @@ from bursar.crossmint.locators import (
     TokenLocator,
     WalletLocator,
 )
-from bursar.crossmint.models import Transaction
+from bursar.crossmint.models import SendDetails, Transaction
+from bursar.crossmint.reading import plain
 from bursar.errors import DigestError, InputError, IntentMismatch, RequestError
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII)
@@ -58,6 +59,10 @@ class TransferIntent:
                 hint="for example payroll-2026-11:0042",
             )
         _exact(self.amount)
+        if self.recipient.chain not in (None, self.token.chain):
+            raise RequestError(
+                f"{self.token} cannot be paid to {self.recipient}, which is on another chain"
+            )
 
     @classmethod
     def parse(
@@ -100,14 +105,18 @@ def message_to_sign(transaction: Transaction, signer: SignerLocator) -> bytes:
     return parse_hash(message)
 
 
-def require_match(transaction: Transaction, intent: TransferIntent) -> None:
+def require_match(transaction: Transaction, intent: TransferIntent, sender: str) -> None:
     """Refuse a transaction that says it is something else than the intent.
+
+    `sender` is the address of the intent's wallet, from which the user operation must come.
 
     Raises:
         IntentMismatch: the first difference, with both values.
     """
     try:
         _compare(transaction, intent)
+        operation = transaction.on_chain.user_operation or {}
+        _require_same("wallet", str(operation.get("sender")).lower(), sender.lower())
     except InputError as unreadable:
         raise IntentMismatch(
             f"the transaction's own account of itself cannot be read: {unreadable.message}"
@@ -119,36 +128,40 @@ def _compare(transaction: Transaction, intent: TransferIntent) -> None:
     if sent is None:
         raise IntentMismatch("the transaction does not say what it transfers")
     _require_same("chain", transaction.chain, intent.token.chain)
-    _require_same("token", _token(sent.token, intent), str(intent.token))
+    _compare_token(sent.token, intent.token)
     if sent.params.amount is None or _exact(sent.params.amount) != _exact(intent.amount):
         raise IntentMismatch(_difference("amount", sent.params.amount, intent.amount))
-    if intent.recipient.address is not None:
-        stated = sent.params.recipient_address or sent.params.recipient
-        stated = RecipientLocator.parse(stated).address or ""
-        _require_same("recipient", stated.lower(), intent.recipient.address.lower())
+    _compare_recipient(sent.params, intent)
 
 
-def describe(transaction: Transaction) -> str:
-    """Return what the transaction says it does, in one line."""
-    sent = transaction.send_params
-    if sent is None:
-        return (
-            f"transaction {transaction.id} on {transaction.chain}, which does not say what it pays"
-        )
-    recipient = sent.params.recipient_address or sent.params.recipient
-    return f"pay {sent.params.amount} {sent.token} to {recipient}"
-
-
-def _token(stated: str, intent: TransferIntent) -> str:
+def _compare_token(stated: str, asked: TokenLocator) -> None:
     token = TokenLocator.parse(stated)
-    by_other_name = (token.symbol is None) != (intent.token.symbol is None)
-    # A symbol asked for may be answered by its contract: only the chain can be compared then.
-    if by_other_name and token.chain == intent.token.chain:
-        return str(intent.token)
-    if token.contract and intent.token.contract:
-        same = token.contract.lower() == intent.token.contract.lower()
-        return str(intent.token) if same and token.chain == intent.token.chain else stated
-    return str(token)
+    if _token_key(token) == _token_key(asked):
+        return
+    hint = None
+    if asked.symbol and token.contract and token.chain == asked.chain:
+        hint = f"if {token.contract} is the contract you mean, name the token by it: {token}"
+    raise IntentMismatch(_difference("token", stated, str(asked)), hint=hint)
+
+
+def _token_key(token: TokenLocator) -> tuple[str | None, ...]:
+    return (token.chain, token.symbol, (token.contract or "").lower(), token.token_id)
+
+
+def _compare_recipient(sent: SendDetails, intent: TransferIntent) -> None:
+    named = RecipientLocator.parse(sent.recipient)
+    addresses = {address.lower() for address in (named.address, sent.recipient_address) if address}
+    _require_same("recipient's chain", named.chain or intent.token.chain, intent.token.chain)
+    if intent.recipient.address is None:
+        # Which address is a user's only Crossmint knows: the user must at least be the one asked for.
+        if named.user != intent.recipient.user:
+            raise IntentMismatch(
+                _difference("recipient", sent.recipient, str(intent.recipient)),
+                hint="pay to the address of the recipient's wallet instead",
+            )
+    elif addresses != {intent.recipient.address.lower()}:
+        stated = " and ".join(sorted(addresses)) or sent.recipient
+        raise IntentMismatch(_difference("recipient", stated, intent.recipient.address))
 
 
 def _require_same(what: str, stated: str | None, asked: str) -> None:
@@ -157,7 +170,7 @@ def _require_same(what: str, stated: str | None, asked: str) -> None:
 
 
 def _difference(what: str, stated: str | None, asked: str) -> str:
-    return f"the transaction's {what} is {str(stated)[:80]!r}, but {asked!r} was asked for"
+    return f"the transaction's {what} is {plain(stated, 100)}, but {asked} was asked for"
 
 
 def _exact(amount: str) -> int:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bursar.chains import evm
 from bursar.chains.evm import Scheme
 from bursar.crossmint.client import CrossmintClient
 from bursar.crossmint.locators import SignerLocator, WalletLocator
@@ -19,6 +20,7 @@ from bursar.errors import (
     ApprovalAlreadyComplete,
     ApprovalAlreadySubmitted,
     ComplianceInProgress,
+    MalformedSignature,
     SettlementTimeout,
 )
 from bursar.signer import SignedHash, Signer
@@ -47,10 +49,13 @@ class Payment:
     signed: SignedHash | None
 
 
-def start(client: CrossmintClient, intent: TransferIntent, signer: SignerLocator) -> Transaction:
+def start(
+    client: CrossmintClient, intent: TransferIntent, signer: SignerLocator, sender: str
+) -> Transaction:
     """Create the transfer at Crossmint and return its transaction, which waits for our approval. One POST.
 
-    Repeating it with the same intent returns the same transaction: the intent's id is the idempotency key.
+    `sender` is the wallet's address, which the user operation must be from. Repeating it with the same intent
+    returns the same transaction: the intent's id is the idempotency key.
 
     Raises:
         ComplianceError: screening turned the recipient down; there is nothing to sign.
@@ -66,23 +71,24 @@ def start(client: CrossmintClient, intent: TransferIntent, signer: SignerLocator
         transaction_type=intent.type.value,
     )
     transaction = client.create_transfer(intent.wallet, body, idempotency_key=intent.id)
-    require_match(transaction, intent)
+    require_match(transaction, intent, sender)
     return transaction
 
 
 def start_when_cleared(
     client: CrossmintClient, intent: TransferIntent, signer: SignerLocator, patience: Patience
 ) -> Transaction:
-    """Do `start`, and again while Crossmint says that identity checks are still running.
+    """Do `start`, and again while Crossmint says that identity checks are still running. One GET more.
 
     Raises:
         ComplianceInProgress: they still were when patience ran out.
     """
+    sender = client.get_wallet(intent.wallet).address
     started = patience.now()
     wait = patience.first_wait
     while True:
         try:
-            return start(client, intent, signer)
+            return start(client, intent, signer, sender)
         except ComplianceInProgress:
             if patience.now() - started + wait > patience.deadline:
                 raise
@@ -102,6 +108,25 @@ def sign(
         BursarError: whatever the signer raises.
     """
     return signer.sign_hash(message_to_sign(transaction, locator), scheme)
+
+
+def proved_approval(
+    transaction: Transaction, locator: SignerLocator, signature: str, scheme: Scheme
+) -> Approval:
+    """Return the approval of a signature made elsewhere, once it is proved to be this signer's over this message.
+
+    Raises:
+        NotAwaitingApproval: nothing waits for this signer.
+        MalformedSignature, WrongKey: it is not this signer's signature over this message under this scheme.
+    """
+    digest = evm.digest_of(message_to_sign(transaction, locator), scheme)
+    try:
+        proved = evm.parse_signature(
+            bytes.fromhex(signature.removeprefix("0x")), digest, locator.value or ""
+        )
+    except ValueError:
+        raise MalformedSignature("a signature is 0x and 130 hex digits") from None
+    return Approval(signer=transaction.pending_for(locator).locator, signature=proved.to_hex())
 
 
 def approve(

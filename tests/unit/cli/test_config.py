@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,29 @@ def test_a_named_file_must_exist_and_be_text(tmp_path):
     binary.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(str(binary), environ={})
+
+
+def test_a_file_cannot_say_who_gets_the_api_key(tmp_path):
+    file = write(tmp_path, '[crossmint]\nurl = "https://evil.example.com"\n')
+    with pytest.raises(ConfigError, match="names Crossmint's address"):
+        load_config(file, environ={"BURSAR_CROSSMINT_API_KEY": "sk_staging_secret"})
+    allowed = load_config(environ={"BURSAR_CROSSMINT_URL": "http://127.0.0.1:1"})
+    assert allowed.crossmint.url == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a = " + "[" * 5000, "a = " + "9" * 5000, "#" * 70_000],
+    ids=["deep", "long number", "large"],
+)
+def test_a_hostile_file_is_a_typed_error(tmp_path, text):
+    with pytest.raises(ConfigError):
+        load_config(write(tmp_path, text), environ={})
+
+
+def test_only_a_regular_file_is_read(tmp_path):
+    os.mkfifo(tmp_path / "bursar.toml")
+    with pytest.raises(ConfigError, match="not a file"):
+        load_config(str(tmp_path / "bursar.toml"), environ={})
+    with pytest.raises(ConfigError):
+        load_config("/dev/zero", environ={})

@@ -7,6 +7,9 @@ import pytest
 
 from bursar.chains import evm
 from bursar.cli.main import _COMMANDS, cli, run
+from bursar.cli.shell import Shell
+from bursar.cli.shell import report as report_error
+from bursar.errors import InputError
 
 PEM = """-----BEGIN PUBLIC KEY-----
 MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAEeb5mfvncu6xVoGKVzocLBwKb/NstzijZ
@@ -111,7 +114,39 @@ def test_without_an_api_key_the_next_step_is_named(monkeypatch, capsys):
     assert "BURSAR_CROSSMINT_API_KEY" in capsys.readouterr().err
 
 
-def test_paying_without_a_terminal_needs_yes(monkeypatch, capsys):
+PAY = ["--json", "transfer", "send", "--to", "0x" + "11" * 20, "--amount", "1"]
+
+
+def test_paying_without_a_terminal_needs_yes_and_an_id(monkeypatch, capsys):
     monkeypatch.setenv("BURSAR_CROSSMINT_API_KEY", "sk_staging_" + "1" * 40)
-    assert run(["--json", "transfer", "send", "--to", "0x" + "11" * 20, "--amount", "1"]) == 2
-    assert "--yes" in json.loads(capsys.readouterr().out)["error"]["hint"]
+    assert run([*PAY, "--id", "mine"]) == 2
+    said = json.loads(capsys.readouterr().out)
+    assert "--yes" in said["error"]["hint"]
+    assert said["transfer_id"] == "mine"
+    assert run([*PAY, "--yes"]) == 2
+    assert "--id" in json.loads(capsys.readouterr().out)["error"]["hint"]
+
+
+def test_verbose_adds_a_traceback_and_keeps_status_and_document(tmp_path, capsys):
+    file = tmp_path / "key.pem"
+    file.write_text("not a key")
+    assert run(["-v", "--json", "key", "address", "--pem", str(file)]) == 2
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["error"]["code"] == "invalid_public_key"
+    assert "Traceback" in printed.err
+
+
+def test_what_others_wrote_is_shown_as_plain_text(capsys):
+    shell = Shell()
+    hostile = "[bold red]x[/] [/y] [link=https://example.com]z[/link] \x1b[2J \u202e end"
+    shell.result({"status": hostile})
+    shell.result({}, hostile)
+    shell.say(hostile)
+    with shell.waiting(hostile) as report:
+        report(hostile + "!")
+    assert report_error(shell, InputError(hostile)) == 2
+    printed = capsys.readouterr()
+    for text in (printed.out, printed.err):
+        assert "[bold red]x[/] [/y] [link=https://example.com]z[/link]" in text
+        assert "\x1b" not in text
+        assert "\u202e" not in text

@@ -19,7 +19,12 @@ from bursar.crossmint.requests import (
     UserDetails,
     UserRegistration,
 )
-from bursar.errors import CrossmintProtocolError, LocatorError, RequestError
+from bursar.errors import (
+    CrossmintOutcomeUnknown,
+    CrossmintProtocolError,
+    LocatorError,
+    RequestError,
+)
 from tests.unit.crossmint import bodies
 from tests.unit.crossmint.bodies import ADDRESS, OTHER, OURS, SIGNATURE, WALLET
 from tests.unit.crossmint.conftest import KEY, FakeServer
@@ -179,10 +184,11 @@ def test_another_record_than_the_one_asked_for_is_refused(
     for read in (
         lambda: client.get_transaction(TREASURY, ID),
         lambda: client.get_transfer(TREASURY, "base:usdc", ID),
-        lambda: client.approve_transaction(TREASURY, ID, [APPROVAL]),
     ):
         with pytest.raises(CrossmintProtocolError, match="other-1"):
             read()
+    with pytest.raises(CrossmintOutcomeUnknown, match="other-1"):
+        client.approve_transaction(TREASURY, ID, [APPROVAL])
 
 
 def test_transactions_are_listed_by_page(client: CrossmintClient, server: FakeServer) -> None:

@@ -12,21 +12,32 @@ from bursar.chains import evm
 from bursar.chains.evm import Scheme
 from bursar.crossmint.client import CrossmintClient
 from bursar.crossmint.locators import SignerLocator, WalletLocator
+from bursar.crossmint.models import Transaction
 from bursar.crossmint.requests import Approval
 from bursar.errors import (
     ComplianceInProgress,
     CrossmintOutcomeUnknown,
     IntentMismatch,
+    MalformedSignature,
     RecipientPersonSanctioned,
     SettlementTimeout,
     TransactionFailed,
+    WrongKey,
 )
 from bursar.signer import SignedHash
 from bursar.transfers.intent import TransferIntent
-from bursar.transfers.steps import Patience, Treasurer, approve, settle, start_when_cleared
+from bursar.transfers.steps import (
+    Patience,
+    Treasurer,
+    approve,
+    proved_approval,
+    settle,
+    start_when_cleared,
+)
 
 RECIPIENT = "0xde709f2102306220921060314715629080e2fb77"
 HASH = "0x" + "ab" * 32
+SENDER = "0x" + "5e" * 20
 WALLET = WalletLocator.treasury("treasury")
 
 
@@ -69,6 +80,14 @@ class Crossmint:
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
         verb = request.url.path.rpartition("/")[2]
         self.calls.append(f"{request.method} {verb}")
+        if verb.endswith("treasury"):
+            signer = {
+                "type": "external-wallet",
+                "locator": self.signer,
+                "address": self.signer[16:],
+            }
+            wallet = {"type": "smart", "chainType": "evm", "address": SENDER}
+            return httpx2.Response(200, json={**wallet, "config": {"adminSigner": signer}})
         if self.before:
             return self.before.pop(0)
         if verb == "transfers":
@@ -94,7 +113,11 @@ class Crossmint:
             "chainType": "evm",
             "walletType": "smart",
             "params": {"chain": "base-sepolia"},
-            "onChain": {"userOperation": {}, "userOperationHash": HASH, "txId": "0x01"},
+            "onChain": {
+                "userOperation": {"sender": SENDER},
+                "userOperationHash": HASH,
+                "txId": "0x01",
+            },
             "approvals": {
                 "pending": [] if self.submitted else [{"signer": who, "message": HASH}],
                 "submitted": [{"signer": who, "message": HASH, **a} for a in self.submitted],
@@ -193,7 +216,7 @@ def test_an_unknown_outcome_of_the_create_is_not_repeated(send, signer, crossmin
     crossmint.before = [httpx2.Response(502, text="bad gateway")]
     with pytest.raises(CrossmintOutcomeUnknown):
         send()
-    assert crossmint.calls == ["POST transfers"]
+    assert crossmint.calls[1:] == ["POST transfers"]
     assert signer.asked == []
 
 
@@ -238,3 +261,19 @@ def test_only_the_word_success_ends_the_wait(crossmint, status):
     with crossmint.client() as client, pytest.raises(SettlementTimeout, match=status):
         settle(client, WALLET, "tx-1", Clock().patience(), seen.append)
     assert set(seen) == {status}
+
+
+def test_a_signature_made_elsewhere_is_handed_in_only_when_it_is_proved(signer, crossmint):
+    who = SignerLocator.external_wallet(signer.address)
+    found = Transaction.read(crossmint.body())
+    message = bytes.fromhex("ab" * 32)
+    good = signer.sign_hash(message, Scheme.EIP191).signature.to_hex()
+    assert proved_approval(found, who, good, Scheme.EIP191).signature == good
+    raw = signer.sign_hash(message, Scheme.RAW).signature.to_hex()
+    foreign = LocalSigner().sign_hash(message, Scheme.EIP191).signature.to_hex()
+    for wrong in (raw, foreign):
+        with pytest.raises(WrongKey):
+            proved_approval(found, who, wrong, Scheme.EIP191)
+    for malformed in ("", "0x", "0xzz", good[:-2], good + "00"):
+        with pytest.raises(MalformedSignature):
+            proved_approval(found, who, malformed, Scheme.EIP191)

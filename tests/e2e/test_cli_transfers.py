@@ -1,0 +1,131 @@
+"""`bursar transfer` as another program runs it, while Crossmint misbehaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from bursar.sandbox.chain import Rpc, Token
+from bursar.sandbox.world import World
+from tests.fakes.owner import Owner
+
+
+class Terminal:
+    """Runs bursar with `--json` against a world, in a folder of its own."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self.world = world
+        self.folder = folder
+
+    def run(self, *words: str) -> tuple[int, Any]:
+        done = subprocess.run(
+            [sys.executable, "-m", "bursar", "--json", *words],
+            env={**os.environ, **self.world.environment, "BURSAR_SIGNER_VIA": "kms"},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        return done.returncode, json.loads(done.stdout)
+
+    def done(self, *words: str) -> Any:
+        status, answer = self.run(*words)
+        assert status == 0, answer
+        return answer
+
+    def fault(self, operation: str, kind: str, **more: str) -> None:
+        httpx2.post(
+            f"{self.world.environment['BURSAR_CROSSMINT_URL']}/_sandbox/faults",
+            json={"operation": operation, "kind": kind, **more},
+            headers={"X-API-KEY": self.world.environment["BURSAR_CROSSMINT_API_KEY"]},
+            trust_env=False,
+        ).raise_for_status()
+
+    def units(self, account: str) -> int:
+        with Rpc(self.world.environment["BURSAR_CHAIN_RPC_URL"]) as rpc:
+            return Token(rpc, self.world.contracts.usdc).balance_of(account)
+
+
+@pytest.fixture(scope="module")
+def terminal(world: World, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    """A treasury of its own with 100 USDC, signed for with KMS from here."""
+    folder = tmp_path_factory.mktemp("project")
+    settings = '[key]\nid = "alias/cli"\n[wallet]\nlocator = "evm:smart:alias:cli"\n'
+    (folder / "bursar.toml").write_text(settings)
+    opened = Terminal(world, folder)
+    opened.done("key", "create")
+    opened.done("wallet", "create", "--yes")
+    opened.done("wallet", "fund", "100")
+    opened.done(*pay(Owner().address, "0.01", "first"))
+    return opened
+
+
+def pay(recipient: str, amount: str, transfer_id: str) -> list[str]:
+    return [
+        *("transfer", "send", "--direct", "--yes"),
+        *("--to", recipient, "--amount", amount, "--id", transfer_id),
+    ]
+
+
+@pytest.mark.parametrize("operation", ["transfers.create", "transactions.approve"])
+def test_a_lost_answer_is_unknown_names_the_id_and_the_same_command_pays_once(terminal, operation):
+    recipient, transfer_id = Owner().address, f"lost-{operation}"
+    terminal.fault(operation, "error_after")
+    status, said = terminal.run(*pay(recipient, "1.00", transfer_id))
+    assert status == 5
+    assert said["error"]["code"] == "crossmint_outcome_unknown"
+    assert said["transfer_id"] == transfer_id
+    answer = terminal.done(*pay(recipient, "1.00", transfer_id))
+    assert answer["status"] == "success"
+    assert terminal.units(recipient) == 1_000_000
+    terminal.done(*pay(recipient, "1.00", transfer_id))
+    assert terminal.units(recipient) == 1_000_000
+
+
+def test_only_what_was_asked_for_is_signed_step_by_step(terminal):
+    recipient, other = Owner().address, Owner().address
+    started = terminal.done(
+        *("transfer", "start", "--direct", "--to", recipient, "--amount", "2.00", "--id", "steps")
+    )
+    sign = ("transfer", "sign", started["transaction_id"])
+    for wrong in (("--to", other, "--amount", "2.00"), ("--to", recipient, "--amount", "2.01")):
+        status, said = terminal.run(*sign, *wrong)
+        assert (status, said["error"]["code"]) == (4, "intent_mismatch")
+    signed = terminal.done(*sign, "--to", recipient, "--amount", "2")
+    approve = ("transfer", "approve", started["transaction_id"], "--signature")
+    status, said = terminal.run(*approve, "0x" + "11" * 64 + "1b")
+    assert (status, said["error"]["code"]) == (4, "wrong_key")
+    assert terminal.done(*approve, signed["signature"])["status"] == "success"
+    assert terminal.done(*approve, signed["signature"])["status"] == "success"
+    assert terminal.units(recipient) == 2_000_000
+    assert terminal.done("transfer", "show", started["transaction_id"])["status"] == "success"
+
+
+def test_a_tampered_message_is_not_signed(terminal):
+    terminal.fault("transfers.create", "tamper", tamper="message")
+    status, said = terminal.run(*pay(Owner().address, "1.00", "tampered"))
+    assert (status, said["error"]["code"]) == (4, "intent_mismatch")
+
+
+def test_a_bursar_package_in_the_working_directory_is_not_run(terminal):
+    hostile = terminal.folder / "bursar"
+    hostile.mkdir()
+    (hostile / "__init__.py").write_text("raise SystemExit('hostile')")
+    try:
+        script = Path(sys.executable).parent / "bursar"
+        done = subprocess.run(
+            [script, "--version"], cwd=terminal.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0
+        assert "hostile" not in done.stdout + done.stderr
+    finally:
+        (hostile / "__init__.py").unlink()
+        hostile.rmdir()
