@@ -105,7 +105,7 @@ class KmsSigner:
         """Return a signature over 32 bytes, verified under the pinned key. One `kms:Sign` call.
 
         Raises:
-            DigestError: not 32 bytes; KMS was not called.
+            DigestError: not 32 bytes, or to be signed raw and zero; KMS was not called.
             SignatureError: KMS's answer is malformed, or by another key; nothing is released.
             KmsError: KMS refused or could not be reached.
         """

@@ -59,8 +59,8 @@ def test_sixteen_signatures_over_one_connection_are_all_low_and_all_proved(
 ) -> None:
     with kms_world.client() as kms:
         signer = KmsSigner.open(kms, key.key_arn)
-        signed = [signer.sign_hash(bytes([i]) * 32, Scheme.RAW) for i in range(16)]
-    for i, one in enumerate(signed):
+        signed = [signer.sign_hash(bytes([i]) * 32, Scheme.RAW) for i in range(1, 17)]
+    for i, one in enumerate(signed, start=1):
         assert one.signature.s <= evm.HALF_ORDER
         raw = one.signature.to_bytes()
         assert evm.parse_signature(raw, bytes([i]) * 32, signer.address) == one.signature

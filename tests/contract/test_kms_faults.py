@@ -192,7 +192,7 @@ def test_a_signature_by_another_key_is_not_released_and_both_addresses_are_named
         signer = KmsSigner.open(kms, key.arn)
         kms_server.script.append(SignWith(other))
         with pytest.raises(WrongKey) as caught:
-            signer.sign_hash(bytes(32), Scheme.RAW)
+            signer.sign_hash(bytes(range(32)), Scheme.RAW)
     assert signer.address in caught.value.message
     assert other_address in caught.value.message
     assert len(kms_server.calls("Sign")) == 1
@@ -204,7 +204,7 @@ def test_an_alias_that_moves_changes_nothing_for_an_open_signer(
     with client(kms_server) as kms:
         signer = KmsSigner.open(kms, "alias/treasury")
         moved_to = kms_server.create_key(alias="alias/treasury")
-        signer.sign_hash(bytes(32), Scheme.RAW)
+        signer.sign_hash(bytes(range(32)), Scheme.RAW)
         assert kms_server.calls("Sign")[-1].fields["KeyId"] == key.arn
         assert KmsSigner.open(kms, "alias/treasury").key.key_arn == moved_to.arn
 
@@ -255,7 +255,7 @@ def test_after_warm_up_a_signature_is_one_call_from_any_thread(
 ) -> None:
     with client(kms_server) as kms, ThreadPoolExecutor(8) as threads:
         signer = KmsSigner.open(kms, key.arn)
-        hashes = [bytes([i]) * 32 for i in range(64)]
+        hashes = [bytes([i]) * 32 for i in range(1, 65)]
         signed = list(threads.map(lambda one: signer.sign_hash(one, Scheme.RAW), hashes))
     assert [one.digest for one in signed] == hashes
     assert len(kms_server.requests) == 1 + 64
@@ -312,7 +312,7 @@ from bursar.chains.evm import kms_request
 from bursar.kms import KmsClient
 
 with KmsClient.from_environment() as kms:
-    request = kms_request(bytes(32))
+    request = kms_request(bytes(range(32)))
     kms.sign(sys.argv[1], request)
     child = os.fork()
     kms.sign(sys.argv[1], request)

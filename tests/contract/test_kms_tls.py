@@ -79,7 +79,7 @@ def test_a_certificate_of_the_named_bundle_is_trusted_and_the_connection_kept(
     settings = environ(tls_server, AWS_CA_BUNDLE=str(loopback_pem))
     with KmsClient.from_environment(environ=settings) as kms:
         for _ in range(3):
-            assert kms.sign(key.arn, evm.kms_request(bytes(32))).key_arn == key.arn
+            assert kms.sign(key.arn, evm.kms_request(bytes(range(32)))).key_arn == key.arn
     assert tls_server.connections == 1
 
 
@@ -89,7 +89,7 @@ def test_an_unknown_certificate_is_refused_before_anything_is_said(tls_server: K
         KmsClient.from_environment(environ=environ(tls_server)) as kms,
         pytest.raises(KmsProtocolError, match="certificate"),
     ):
-        kms.sign(key.arn, evm.kms_request(bytes(32)))
+        kms.sign(key.arn, evm.kms_request(bytes(range(32))))
     assert tls_server.requests == []
 
 

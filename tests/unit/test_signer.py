@@ -94,7 +94,7 @@ def test_kms_is_asked_once_for_exactly_the_digest(
     assert evm.parse_signature(raw, digest, kms.address) == signed.signature
 
 
-@given(st.binary(min_size=32, max_size=32), st.sampled_from(Scheme))
+@given(st.binary(min_size=32, max_size=32).filter(any), st.sampled_from(Scheme))
 def test_every_signature_is_low_and_recovers_to_the_signer(hash_: bytes, scheme: Scheme) -> None:
     kms = LocalKms()
     signer = KmsSigner.open(kms, ARN)
@@ -157,6 +157,14 @@ def test_what_is_not_a_32_byte_hash_never_reaches_kms(
     with pytest.raises(DigestError):
         signer.sign_hash(hash_, scheme)
     assert kms.signed == []
+
+
+def test_a_hash_of_zero_never_reaches_kms_as_it_is(kms: LocalKms) -> None:
+    signer = KmsSigner.open(kms, ARN)
+    with pytest.raises(DigestError, match="zero"):
+        signer.sign_hash(bytes(32), Scheme.RAW)
+    assert kms.signed == []
+    assert signer.sign_hash(bytes(32), Scheme.EIP191)
 
 
 def test_an_unknown_scheme_never_reaches_kms(kms: LocalKms) -> None:

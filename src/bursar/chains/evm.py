@@ -290,9 +290,9 @@ def kms_request(digest: bytes) -> KmsSignRequest:
     """Return what KMS must be asked, so that it signs this digest without hashing it again.
 
     Raises:
-        DigestError: not 32 bytes.
+        DigestError: not a digest that a signature can prove anything about.
     """
-    require_32_bytes(digest)
+    require_digest(digest)
     return KmsSignRequest(bytes(digest))
 
 
@@ -306,6 +306,23 @@ def require_32_bytes(value: bytes) -> None:
         raise DigestError(f"a digest is 32 bytes, not {type(value).__name__}")
     if len(value) != 32:
         raise DigestError(f"a digest is 32 bytes, not {len(value)}")
+
+
+def require_digest(digest: bytes) -> None:
+    """Refuse what no signature may be made or accepted over: not 32 bytes, or a number that n divides.
+
+    ECDSA (SEC 1, 4.1.4) sees the digest as a number modulo n. Over zero, anybody can make a signature that
+    verifies, from the public key alone, and each is as good for the key's negative. No honest hash is zero.
+
+    Raises:
+        DigestError: another type or length, all zeros, or the curve order.
+    """
+    require_32_bytes(digest)
+    if int.from_bytes(digest, "big") % CURVE_ORDER == 0:
+        raise DigestError(
+            "the digest is zero, which anybody can sign for any key",
+            hint="it is no hash of anything: look for the variable that was never filled",
+        )
 
 
 def parse_der_signature(der: bytes) -> tuple[int, int]:
@@ -344,11 +361,11 @@ def signature_from_kms(der: bytes, digest: bytes, public_key: PublicKey) -> Sign
     chain can carry it.
 
     Raises:
-        DigestError: the digest is not 32 bytes.
+        DigestError: the digest is not 32 bytes, or zero.
         MalformedSignature: the DER is not strict, or r or s is out of range.
         WrongKey: another key made it; the message names both addresses.
     """
-    require_32_bytes(digest)
+    require_digest(digest)
     r, s = parse_der_signature(der)
     return prove(r, normalise_low_s(s), digest, public_key)
 
@@ -384,10 +401,11 @@ def parse_signature(signature: bytes, digest: bytes, public_key_address: str) ->
     """Return a 65-byte signature made elsewhere, once it is proved to be this address's and low-S.
 
     Raises:
+        DigestError: the digest is not 32 bytes, or zero.
         MalformedSignature: not 65 bytes, v not 27 or 28, r or s out of range, or s high.
         WrongKey: it recovers to another address.
     """
-    require_32_bytes(digest)
+    require_digest(digest)
     if not isinstance(signature, bytes) or len(signature) != 65 or signature[64] not in (27, 28):
         raise MalformedSignature("a signature is 65 bytes: r, s and a v of 27 or 28")
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")

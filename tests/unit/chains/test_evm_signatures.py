@@ -36,7 +36,7 @@ VECTORS = json.loads(
     (Path(__file__).parents[2] / "vectors" / "signatures.json").read_text(encoding="utf-8")
 )
 KEYS = st.integers(1, N - 1).map(lambda d: coincurve.PrivateKey(d.to_bytes(32, "big")))
-DIGESTS = st.binary(min_size=32, max_size=32)
+DIGESTS = st.binary(min_size=32, max_size=32).filter(lambda d: int.from_bytes(d, "big") % N)
 
 
 def public(key: coincurve.PrivateKey) -> evm.PublicKey:
@@ -126,24 +126,43 @@ def test_a_signature_that_needs_recovery_id_2_or_3_is_refused(vector: dict[str, 
 def test_another_key_s_signature_is_refused_and_both_addresses_are_named(
     pinned: coincurve.PrivateKey, other: coincurve.PrivateKey, digest: bytes
 ) -> None:
-    assume(pinned.secret != other.secret and int.from_bytes(digest, "big") % N)
+    assume(pinned.secret != other.secret)
     with pytest.raises(WrongKey) as caught:
         evm.signature_from_kms(other.sign(digest, hasher=None), digest, public(pinned))
     assert public(pinned).address in caught.value.message
     assert public(other).address in caught.value.message
 
 
-def test_a_digest_of_zero_is_the_one_that_a_key_and_its_negative_sign_alike() -> None:
-    """With z = 0 the signature says nothing but s, and s is made low: no other digest has this."""
-    one = coincurve.PrivateKey((5).to_bytes(32, "big"))
-    negative = coincurve.PrivateKey((N - 5).to_bytes(32, "big"))
-    for digest, same in ((bytes(32), True), (bytes(31) + b"\x01", False)):
-        der = one.sign(digest, hasher=None)
-        if same:
-            assert evm.signature_from_kms(der, digest, public(negative))
-        else:
-            with pytest.raises(WrongKey):
-                evm.signature_from_kms(der, digest, public(negative))
+ZERO_DIGESTS = {"zeros": bytes(32), "the curve order": N.to_bytes(32, "big")}
+
+
+def forged_over_zero(key: evm.PublicKey) -> tuple[int, int]:
+    """Make r and s that verify over zero under a key, from its public half alone: R = 5Q, s = r / 5."""
+    point = coincurve.PublicKey(key.uncompressed).multiply((5).to_bytes(32, "big"))
+    r = int.from_bytes(point.format(compressed=False)[1:33], "big") % N
+    return r, evm.normalise_low_s(r * pow(5, -1, N) % N)
+
+
+@pytest.mark.parametrize("digest", ZERO_DIGESTS.values(), ids=ZERO_DIGESTS)
+def test_a_digest_of_zero_is_never_signed_and_no_signature_over_it_is_believed(
+    digest: bytes,
+) -> None:
+    key = public(KEY)
+    r, s = forged_over_zero(key)
+    assert KEY.public_key.verify(encode_dss_signature(r, s), digest, hasher=None)
+    raw = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    for call in (
+        lambda: evm.kms_request(digest),
+        lambda: evm.signature_from_kms(encode_dss_signature(r, s), digest, key),
+        lambda: evm.parse_signature(raw + b"\x1b", digest, key.address),
+        lambda: evm.parse_signature(raw + b"\x1c", digest, key.address),
+    ):
+        with pytest.raises(DigestError, match="zero"):
+            call()
+
+
+def test_a_hash_of_zero_is_signed_under_eip191_which_hashes_it() -> None:
+    assert evm.kms_request(evm.digest_of(bytes(32), evm.Scheme.EIP191))
 
 
 @given(KEYS, DIGESTS, DIGESTS)
