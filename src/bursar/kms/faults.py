@@ -33,6 +33,10 @@ from bursar.kms.wire import read_object, request_id
 SKEW_SECONDS = 240.0
 
 _TYPE = re.compile(r"\A(?:[^#]{0,200}#)?([A-Za-z][A-Za-z0-9]{0,99})(?:[:;,].*)?\Z", re.DOTALL)
+# AWS answers either of these about a key that waits for its deletion ("Key states of KMS keys", notes 2 and 3).
+_STATE_ERRORS = frozenset({"DisabledException", "KMSInvalidStateException"})
+# The space tells the state from an alias that is called pending-deletion.
+_PENDING_DELETION = re.compile(r"\bpending (?:replica )?deletion\b", re.IGNORECASE)
 _DATE = re.compile(
     r"\A[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT\Z",
     re.ASCII,
@@ -140,7 +144,7 @@ def error_of(response: Response) -> KmsError:
 def error_for(kind: str, text: str, *, status: int, request: str | None) -> KmsError:
     """Return our error for an AWS error type. `text` is AWS's message: looked at, never repeated."""
     meaning = _MEANINGS.get(kind)
-    if kind == "KMSInvalidStateException" and "pending" in text.lower() and "delet" in text.lower():
+    if kind in _STATE_ERRORS and _PENDING_DELETION.search(text):
         return KmsKeyPendingDeletion(
             "the key is scheduled for deletion",
             hint="an administrator can stop that with kms:CancelKeyDeletion, then enable the key",

@@ -14,6 +14,7 @@ from bursar.errors import (
     KmsAccessDenied,
     KmsCredentials,
     KmsError,
+    KmsKeyDisabled,
     KmsKeyPendingDeletion,
     KmsKeyUnusable,
     KmsProtocolError,
@@ -173,6 +174,22 @@ def test_pending_deletion_is_told_apart_from_other_states() -> None:
     importing = faults.error_for(kind, f"{ARN} is pending import.", status=400, request="r")
     assert type(pending) is KmsKeyPendingDeletion
     assert type(importing) is KmsKeyUnusable
+
+
+@pytest.mark.parametrize("kind", ["DisabledException", "KMSInvalidStateException"])
+@pytest.mark.parametrize(
+    "state", ["pending deletion", "Pending Deletion", "pending replica deletion"]
+)
+def test_a_key_that_waits_for_deletion_is_never_one_to_enable(kind: str, state: str) -> None:
+    error = faults.error_for(kind, f"{ARN} is {state}.", status=400, request="r")
+    assert type(error) is KmsKeyPendingDeletion
+    assert "CancelKeyDeletion" in str(error.hint)
+
+
+def test_a_disabled_key_whose_alias_speaks_of_deletion_is_still_disabled() -> None:
+    text = "arn:aws:kms:us-east-1:111122223333:alias/pending-deletion is disabled."
+    error = faults.error_for("DisabledException", text, status=400, request="r")
+    assert type(error) is KmsKeyDisabled
 
 
 SKEWED = {"__type": "InvalidSignatureException"}
