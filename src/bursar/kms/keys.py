@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Self
@@ -69,7 +69,7 @@ class Keys:
     """Signing keys of one account and Region.
 
     A new key, alias or policy is seen everywhere only after a moment (KMS is eventually consistent), so what was
-    just made is waited for, `patience` seconds at most.
+    just made is waited for: `patience` seconds at most for a key, and as long again for its alias.
     """
 
     def __init__(
@@ -100,7 +100,8 @@ class Keys:
     def create(self, new: NewKey, *, alias: str | None = None) -> KeyDescription:
         """Make a secp256k1 signing key and give it an alias; return it once KMS shows both.
 
-        It needs `kms:CreateKey` (with `kms:TagResource` for tags), `kms:CreateAlias` and `kms:DescribeKey`.
+        It needs `kms:CreateKey` (with `kms:TagResource` for tags), `kms:CreateAlias` and `kms:DescribeKey`; not
+        `kms:ListAliases`, since the one alias that a new key can have is known.
         If the alias cannot be given, the key stays, and the error names it.
 
         Raises:
@@ -113,9 +114,10 @@ class Keys:
         key_arn = self._create(new)
         with _naming(key_arn, alias):
             if alias is not None:
-                self.create_alias(alias, key_arn)
+                self._alias_new_key(alias, key_arn)
         with _naming(key_arn, None):
-            return self.wait_for(alias or key_arn, key_arn)
+            found = self._wait_for(alias or key_arn, key_arn)
+        return _description(found, [alias] if alias is not None else [])
 
     def create_alias(self, alias: str, key_arn: str) -> None:
         """Give a key an alias. It needs `kms:CreateAlias` on the key and on the alias.
@@ -133,15 +135,21 @@ class Keys:
     def describe(self, name: str) -> KeyDescription:
         """Return a key, with all its aliases. It needs `kms:DescribeKey` and `kms:ListAliases`.
 
+        Only a key's own account can list its aliases. One named by an ARN may be another account's: where its
+        aliases cannot be listed, it is returned without any.
+
         Raises:
             ConfigError: not a name of a key.
             KmsKeyNotFound: there is none of that name.
             KmsError, AwsError: AWS refused or could not be reached.
         """
         found = self._metadata(name)
-        with calling("kms:ListAliases"):
-            pages = self._client.get_paginator("list_aliases").paginate(KeyId=found["KeyId"])
-            aliases = [entry["AliasName"] for page in pages for entry in page["Aliases"]]
+        try:
+            aliases = self._aliases_of(found["KeyId"])
+        except (AwsAccessDenied, KmsKeyNotFound):
+            if parse_key_name(name).account is None:
+                raise
+            aliases = []
         return _description(found, aliases)
 
     def public_key(self, name: str) -> KmsPublicKey:
@@ -174,27 +182,6 @@ class Keys:
         ]
         return sorted(found, key=lambda key: (key.created_at, key.key_arn))
 
-    def wait_for(self, name: str, key_arn: str) -> KeyDescription:
-        """Return the key once `name` leads to it, asking again for a bounded time. It needs `kms:DescribeKey`.
-
-        Raises:
-            KmsTimeout: it did not, in the time allowed.
-            KmsError, AwsError: AWS refused or could not be reached.
-        """
-        end, pause = self._monotonic() + self._patience, 0.1
-        while True:
-            try:
-                if self._metadata(name)["Arn"] == key_arn:
-                    return self.describe(name)
-            except KmsKeyNotFound:
-                pass
-            if self._monotonic() + pause > end:
-                raise KmsTimeout(
-                    f"{name} does not lead to the key yet", hint="wait a minute, then look again"
-                )
-            self._sleep(pause)
-            pause = min(pause * 2, 2.0)
-
     def _create(self, new: NewKey) -> str:
         with calling("kms:CreateKey"):
             answer = self._client.create_key(
@@ -205,6 +192,35 @@ class Keys:
                 Tags=[{"TagKey": key, "TagValue": value} for key, value in new.tags.items()],
             )
         return answer["KeyMetadata"]["Arn"]
+
+    def _alias_new_key(self, alias: str, key_arn: str) -> None:
+        for tries_left in self._tries():
+            try:
+                self.create_alias(alias, key_arn)
+            except KmsKeyNotFound:  # the key that was just made
+                if not tries_left:
+                    raise
+            else:
+                return
+
+    def _wait_for(self, name: str, key_arn: str) -> KeyMetadataTypeDef:
+        for _ in self._tries():
+            with suppress(KmsKeyNotFound):
+                found = self._metadata(name)
+                if found["Arn"] == key_arn:
+                    return found
+        raise KmsTimeout(
+            f"{name} does not lead to the key yet", hint="wait a minute, then look again"
+        )
+
+    def _tries(self) -> Iterator[bool]:
+        """Give one turn after another, with growing pauses, until patience ends; False in the last."""
+        end, pause = self._monotonic() + self._patience, 0.1
+        while self._monotonic() + pause <= end:
+            yield True
+            self._sleep(pause)
+            pause = min(pause * 2, 2.0)
+        yield False
 
     def _require_free(self, alias: str) -> None:
         try:
@@ -222,6 +238,11 @@ class Keys:
     def _metadata(self, name: str) -> KeyMetadataTypeDef:
         with calling("kms:DescribeKey"):
             return self._client.describe_key(KeyId=self._checked(name))["KeyMetadata"]
+
+    def _aliases_of(self, key_id: str) -> list[str]:
+        with calling("kms:ListAliases"):
+            pages = self._client.get_paginator("list_aliases").paginate(KeyId=key_id)
+            return [entry["AliasName"] for page in pages for entry in page["Aliases"]]
 
     def _aliases_by_key(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from bursar.errors import (
     ConfigError,
     KmsAliasTaken,
     KmsError,
+    KmsKeyNotFound,
     KmsRegionMismatch,
     KmsThrottled,
     KmsTimeout,
@@ -74,7 +75,10 @@ class World:
         self.stub.add_response("describe_key", {"KeyMetadata": metadata(number, **more)})
 
     def knows_nothing(self) -> None:
-        self.stub.add_client_error("describe_key", "NotFoundException", http_status_code=400)
+        self.cannot_find("describe_key")
+
+    def cannot_find(self, action: str) -> None:
+        self.stub.add_client_error(action, "NotFoundException", http_status_code=400)
 
     def denies(self, action: str) -> None:
         text = "User: arn:aws:iam::111122223333:user/x is not authorized"
@@ -109,8 +113,6 @@ def test_a_key_is_made_for_secp256k1_signing_with_aws_s_default_policy(world: Wo
     alias = {"AliasName": "alias/treasury", "TargetKeyId": PREFIX + key_id(1)}
     world.stub.add_response("create_alias", {}, alias)
     world.describes(1)
-    world.describes(1)
-    world.lists_aliases("alias/treasury")
     made = world.keys.create(
         NewKey("treasury", {"team": "treasury"}, multi_region=True), alias="alias/treasury"
     )
@@ -126,10 +128,39 @@ def test_an_alias_that_is_not_visible_yet_is_waited_for(world: World) -> None:
     world.knows_nothing()
     world.knows_nothing()
     world.describes(1)
-    world.describes(1)
-    world.lists_aliases()
     world.keys.create(NewKey(), alias="alias/treasury")
     assert world.slept == [0.1, 0.2]
+
+
+def test_a_key_that_is_not_visible_yet_is_waited_for_before_its_alias_is_given(
+    world: World,
+) -> None:
+    world.knows_nothing()
+    world.creates(1)
+    for _ in range(2):
+        world.cannot_find("create_alias")
+    world.stub.add_response("create_alias", {})
+    world.describes(1)
+    assert world.keys.create(NewKey(), alias="alias/treasury").aliases == ("alias/treasury",)
+    assert world.slept == [0.1, 0.2]
+
+
+def test_the_wait_for_the_alias_is_bounded_and_the_way_on_is_named(world: World) -> None:
+    world.knows_nothing()
+    world.creates(1)
+    for _ in range(6):
+        world.cannot_find("create_alias")
+    with pytest.raises(KmsKeyNotFound) as caught:
+        world.keys.create(NewKey(), alias="alias/treasury")
+    assert sum(world.slept) <= 5.0
+    assert f"--target-key-id {PREFIX}{key_id(1)}" in str(caught.value.hint)
+
+
+def test_an_alias_for_a_key_that_was_not_just_made_is_not_waited_for(world: World) -> None:
+    world.cannot_find("create_alias")
+    with pytest.raises(KmsKeyNotFound):
+        world.keys.create_alias("alias/treasury", PREFIX + key_id(1))
+    assert world.slept == []
 
 
 def test_the_wait_is_bounded_and_the_key_is_named(world: World) -> None:
@@ -231,6 +262,24 @@ def test_describing_reads_every_page_of_aliases(world: World) -> None:
     )
     world.lists_aliases(*names[100:])
     assert world.keys.describe("alias/a001").aliases == tuple(names)
+
+
+@pytest.mark.parametrize("refuse", [World.cannot_find, World.denies])
+def test_a_key_of_another_account_is_described_without_its_aliases(
+    world: World, refuse: Callable[[World, str], None]
+) -> None:
+    """ListAliases is not cross-account, however much the key's policy allows."""
+    world.describes(1)
+    refuse(world, "list_aliases")
+    found = world.keys.describe(PREFIX + key_id(1))
+    assert (found.key_arn, found.aliases) == (PREFIX + key_id(1), ())
+
+
+def test_a_missing_permission_to_list_the_own_account_s_aliases_is_named(world: World) -> None:
+    world.describes(1)
+    world.denies("list_aliases")
+    with pytest.raises(AwsAccessDenied, match="kms:ListAliases"):
+        world.keys.describe("alias/treasury")
 
 
 def test_a_key_of_another_region_is_refused_before_any_call(world: World) -> None:
