@@ -238,4 +238,4 @@ def _endpoint(region: str, url: str | None, environ: Mapping[str, str]) -> Endpo
     url = url or environ.get("AWS_ENDPOINT_URL_KMS") or environ.get("AWS_ENDPOINT_URL")
     if url:
         return parse_endpoint(url)
-    return region_endpoint(region, fips=environ.get("AWS_USE_FIPS_ENDPOINT", "") == "true")
+    return region_endpoint(region, fips=environ.get("AWS_USE_FIPS_ENDPOINT", "").lower() == "true")

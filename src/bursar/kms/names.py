@@ -112,7 +112,8 @@ def require_region(name: KeyName, region: str) -> None:
     if name.region is not None and name.region != region:
         raise KmsRegionMismatch(
             f"the key is in {name.region}, and this client talks to {region}",
-            hint=f"set AWS_REGION={name.region}, or name the key's replica in {region}",
+            hint=f"set the Region to {name.region} (in bursar.toml, [aws] region wins over AWS_REGION), "
+            f"or name the key's replica in {region}",
         )
 
 

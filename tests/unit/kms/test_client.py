@@ -28,7 +28,7 @@ from bursar.kms.names import Endpoint
 from bursar.kms.sigv4 import Credentials
 
 ARN = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-REQUEST = kms_request(bytes(32))
+REQUEST = kms_request(bytes(range(32)))
 SIGNED = {"KeyId": ARN, "Signature": "MAYCAQECAQE=", "SigningAlgorithm": "ECDSA_SHA_256"}
 
 
@@ -264,6 +264,14 @@ def test_a_client_from_the_environment_makes_no_call() -> None:
         (
             {"AWS_REGION": "us-gov-west-1", "AWS_USE_FIPS_ENDPOINT": "true"},
             "kms-fips.us-gov-west-1.amazonaws.com",
+        ),
+        (
+            {"AWS_REGION": "us-east-1", "AWS_USE_FIPS_ENDPOINT": "True"},
+            "kms-fips.us-east-1.amazonaws.com",
+        ),
+        (
+            {"AWS_REGION": "us-east-1", "AWS_USE_FIPS_ENDPOINT": "False"},
+            "kms.us-east-1.amazonaws.com",
         ),
         ({"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "127.0.0.1:1"),
         (

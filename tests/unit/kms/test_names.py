@@ -99,6 +99,15 @@ def test_an_arn_of_another_region_is_refused_by_region_and_not_by_account() -> N
     assert "111122223333" not in str(caught.value.to_dict())
 
 
+def test_the_way_out_of_a_region_mismatch_holds_wherever_the_region_was_set() -> None:
+    with pytest.raises(KmsRegionMismatch) as caught:
+        require_region(
+            parse_key_name(f"arn:aws:kms:us-west-2:111122223333:key/{UUID}"), "us-east-1"
+        )
+    for place in ("us-west-2", "AWS_REGION", "bursar.toml, [aws] region"):
+        assert place in str(caught.value.hint)
+
+
 def test_names_without_a_region_go_anywhere() -> None:
     for text in (UUID, MRK, "alias/treasury"):
         require_region(parse_key_name(text), "ap-south-2")
