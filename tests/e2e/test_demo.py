@@ -60,6 +60,7 @@ def test_an_independent_library_finds_the_keys_address_in_the_signature(evidence
 def test_cloudtrail_holds_exactly_that_signature(evidence):
     records = recorded_signatures(World.find(NAME).environment, evidence["key_arn"])
     assert [record["eventID"] for record in records] == [evidence["cloudtrail_event"]]
+    assert records[0]["requestID"] == evidence["signing_request_id"]
     assert records[0]["requestParameters"]["MessageType"] == "DIGEST"
 
 

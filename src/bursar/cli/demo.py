@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shlex
@@ -174,15 +173,12 @@ class Story:
         from bursar.sandbox.callers import recorded_signatures
 
         records = recorded_signatures(self.world.environment, key_arn)
-        signed = [record["requestParameters"]["Message"] for record in records]
-        if signed != [base64.b64encode(bytes.fromhex(self.evidence["digest"][2:])).decode()]:
+        if [record["requestID"] for record in records] != [self.evidence["signing_request_id"]]:
             raise SandboxError(
-                f"CloudTrail holds {len(signed)} signatures of the key, not just ours"
+                f"CloudTrail holds {len(records)} signatures of the key, not just ours"
             )
         session = records[0]["userIdentity"]["accessKeyId"]
-        self._facts(
-            cloudtrail=f"one kms:Sign with this key, over that digest, by session {session}"
-        )
+        self._facts(cloudtrail=f"one kms:Sign with this key: that request, by session {session}")
         self.evidence["cloudtrail_event"] = records[0]["eventID"]
 
     def _be_refused(self, api_url: str) -> None:
