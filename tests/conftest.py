@@ -12,6 +12,7 @@ from bursar.sandbox import aws
 from bursar.sandbox.processes import HOST, Keeper, free_ports, wait_until_ready
 from bursar.sandbox.setup import tools
 from bursar.sandbox.world import World
+from tests.fakes.aws_root import ROOT
 
 # Where `make setup` puts the tools; a plain `pytest` finds them too.
 os.environ.setdefault("BURSAR_HOME", str(Path(__file__).parents[1] / ".bursar"))
@@ -19,10 +20,10 @@ os.environ.setdefault("BURSAR_HOME", str(Path(__file__).parents[1] / ".bursar"))
 
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an AWS of this session's own. Its root key is test/test; its state is gone afterwards."""
+    """The URL of an AWS of this session's own. Its root key is `ROOT`; its state is gone afterwards."""
     folder = tmp_path_factory.mktemp("aws")
     [port] = free_ports(1)
-    command = aws.command(tools().ministack, port, folder, folder / "log")
+    command = aws.command(tools().ministack, port, folder, ROOT, folder / "log")
     with Keeper.start(folder / "whole", folder / "keeper.log") as keeper:
         process = keeper.run(command)
         wait_until_ready(process, command, lambda: aws.answers(port, command.log), 60)

@@ -1,7 +1,6 @@
 """The KMS data plane's two worlds: the local stub and ministack.
 
-Each test that asks for `kms_world` runs in both. ministack checks nothing of its root user, so a user is made
-there.
+Each test that asks for `kms_world` runs in both. No policy binds ministack's root, so a user is made there.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from bursar.kms.names import parse_endpoint
 from bursar.kms.sigv4 import Credentials
 from bursar.sandbox.chain.anvil import Anvil
 from bursar.sandbox.setup.tools import find_anvil, tools_folder
+from tests.fakes.aws_root import ROOT
 from tests.fakes.kms_server import KmsServer
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def iam_user(url: str, name: str, *actions: str) -> Credentials:
         "iam",
         region_name="us-east-1",
         endpoint_url=url,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
+        aws_access_key_id=ROOT.access_key_id,
+        aws_secret_access_key=ROOT.secret_access_key,
     )
     iam.create_user(UserName=name)
     if actions:

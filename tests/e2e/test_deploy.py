@@ -35,6 +35,7 @@ from bursar.errors import (
 from bursar.sandbox import aws
 from bursar.sandbox.processes import HOST, Keeper, free_ports, wait_until_ready
 from bursar.sandbox.setup import tools
+from tests.fakes.aws_root import ROOT
 
 HASH = bytes(range(32))
 STACK = "treasury"
@@ -46,7 +47,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An AWS of this module's own, since each test leaves it empty."""
     folder = tmp_path_factory.mktemp("deploy")
     [port] = free_ports(1)
-    command = aws.command(tools().ministack, port, folder, folder / "log")
+    command = aws.command(tools().ministack, port, folder, ROOT, folder / "log")
     with Keeper.start(folder / "whole", folder / "keeper.log") as keeper:
         process = keeper.run(command)
         wait_until_ready(process, command, lambda: aws.answers(port, command.log), 60)
@@ -66,7 +67,7 @@ class Account:
         self.monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
 
     def root(self) -> Cloud:
-        self.become("test", "test")
+        self.become(ROOT.access_key_id, ROOT.secret_access_key)
         return Cloud()
 
     def user(self, name: str, policy_arn: str | None = None) -> Cloud:
@@ -104,7 +105,8 @@ def account(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]
 def _reset(url: str) -> None:
     import httpx2
 
-    httpx2.post(f"{url}/_ministack/reset").raise_for_status()
+    proof = {"Authorization": f"Bearer {ROOT.secret_access_key}"}
+    httpx2.post(f"{url}/_ministack/reset", headers=proof).raise_for_status()
 
 
 def test_a_deployed_signer_signs_for_those_who_may_ask_and_for_nobody_else(
@@ -125,7 +127,6 @@ def test_a_deployed_signer_signs_for_those_who_may_ask_and_for_nobody_else(
     account.user("mallory")
     with ApiSigner.open(found.url, found.address) as signer, pytest.raises(SigningServiceDenied):
         signer.sign_hash(HASH, Scheme.EIP191)
-    account.become("test", "wrong-secret")
     root = LambdaSigner(found.outputs["FunctionName"], found.address, account.root())
     assert root.sign_hash(HASH, Scheme.EIP191).digest == digest
 
@@ -136,7 +137,8 @@ def test_an_unsigned_call_is_turned_away_and_curl_signs_as_the_guide_says(accoun
     curl = [str(shutil.which("curl")), "-sS", "--data", body, found.url, "-w", "\n%{http_code}"]
     unsigned = subprocess.run(curl, capture_output=True, text=True, check=True)
     assert unsigned.stdout.endswith("\n403")
-    signing = ["--aws-sigv4", "aws:amz:us-east-1:execute-api", "--user", "test:test"]
+    user = f"{ROOT.access_key_id}:{ROOT.secret_access_key}"
+    signing = ["--aws-sigv4", "aws:amz:us-east-1:execute-api", "--user", user]
     signed = subprocess.run([*curl, *signing], capture_output=True, text=True, check=True)
     answer, _, status = signed.stdout.rpartition("\n")
     assert status == "200"

@@ -19,6 +19,7 @@ import boto3
 import pytest
 
 from bursar.errors import SandboxError
+from bursar.sandbox.aws import RootKey
 from bursar.sandbox.chain import Rpc, Token
 from bursar.sandbox.crossmint import mint_api_key
 from bursar.sandbox.processes import Keeper, Process, free_ports
@@ -236,7 +237,8 @@ def test_a_server_that_fails_stops_the_others_at_once(tmp_path):
     began = time.monotonic()
     with place.locked(), Keeper.start(place.whole, place.log("keeper")) as keeper:
         ports = dict(zip(SERVICES, free_ports(3), strict=True))
-        servers = Servers(keeper, broken, place, ports, mint_api_key("p").key, 1.0, lambda _: None)
+        keys = RootKey.new(), mint_api_key("p").key
+        servers = Servers(keeper, broken, place, ports, *keys, 1.0, lambda _: None)
         with pytest.raises(
             SandboxError, match=r"AWS \(ministack\) ended while starting:\n  no memo"
         ):

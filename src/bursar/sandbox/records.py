@@ -1,4 +1,4 @@
-"""What a sandbox remembers on disk between commands: its ports, its API key, and what runs now."""
+"""What a sandbox remembers on disk between commands: its ports, its keys, and what runs now."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bursar.errors import SandboxError
+from bursar.sandbox.aws import RootKey
 from bursar.sandbox.home import home
 from bursar.sandbox.processes import Process
 
@@ -33,6 +34,7 @@ class Record:
     """One sandbox. `ports` are by service; `running` is None where it was taken down in order."""
 
     ports: dict[str, int]
+    root: RootKey
     api_key: str = field(repr=False)
     running: Running | None = None
 
@@ -51,7 +53,7 @@ class Record:
             {name: Process(**data["running"]["services"][name]) for name in SERVICES},
         )
         ports = {name: int(data["ports"][name]) for name in SERVICES}
-        return cls(ports, str(data["api_key"]), running or None)
+        return cls(ports, RootKey(**data["root"]), str(data["api_key"]), running or None)
 
     def write(self, file: Path) -> None:
         """Write the file, readable by its owner alone, in one step."""

@@ -35,6 +35,7 @@ class Servers:
     tools: Tools
     place: Place
     ports: dict[str, int]
+    root: aws.RootKey
     api_key: str
     rate_limit_scale: float
     report: Report
@@ -57,7 +58,8 @@ class Servers:
 
     def _aws(self) -> dict[str, Process]:
         port, log = self.ports["aws"], self.place.log("aws")
-        command = aws.command(self.tools.ministack, port, self.place.state("aws"), log)
+        folder = self.place.state("aws")
+        command = aws.command(self.tools.ministack, port, folder, self.root, log)
         process = self._start(command, lambda: aws.answers(port, log))
         self.report("AWS answers.")
         return {"aws": process}

@@ -131,7 +131,7 @@ class World:
         `aws.FOREIGN_VARIABLES` should not be set beside them.
         """
         return {
-            **aws.environment(self._record.ports["aws"]),
+            **aws.environment(self._record.ports["aws"], self._record.root),
             "BURSAR_CROSSMINT_URL": self.url("crossmint"),
             "BURSAR_CROSSMINT_API_KEY": self._record.api_key,
             "BURSAR_CHAIN_RPC_URL": self.url("chain"),
@@ -195,6 +195,7 @@ class World:
                 tools=installed,
                 place=place,
                 ports=record.ports,
+                root=record.root,
                 api_key=record.api_key,
                 rate_limit_scale=wish.rate_limit_scale,
                 report=wish.report,
@@ -268,12 +269,11 @@ def _forget(place: Place) -> None:
 
 
 def _plan(before: Record | None) -> Record:
-    """Keep ports and key where there was a run before, so that what a shell was told stays true."""
-    if before is None:
-        from bursar.sandbox.crossmint import mint_api_key
+    """Keep ports and keys where there was a run before, so that what a shell was told stays true."""
+    wanted = [before.ports[name] for name in SERVICES] if before else ()
+    ports = dict(zip(SERVICES, processes.free_ports(len(SERVICES), wanted), strict=True))
+    if before:
+        return Record(ports, before.root, before.api_key)
+    from bursar.sandbox.crossmint import mint_api_key
 
-        ports = processes.free_ports(len(SERVICES))
-        return Record(dict(zip(SERVICES, ports, strict=True)), mint_api_key(PROJECT).key)
-    wanted = [before.ports[name] for name in SERVICES]
-    ports = processes.free_ports(len(SERVICES), wanted)
-    return Record(dict(zip(SERVICES, ports, strict=True)), before.api_key)
+    return Record(ports, aws.RootKey.new(), mint_api_key(PROJECT).key)

@@ -22,8 +22,11 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
+ROOT = aws.RootKey("SANDBOX1", "made up for this test")
+
+
 def record(running: Running | None = None) -> Record:
-    return Record({"aws": 1, "chain": 2, "crossmint": 3}, "sk_staging_made_up", running)
+    return Record({"aws": 1, "chain": 2, "crossmint": 3}, ROOT, "sk_staging_made_up", running)
 
 
 def ended() -> Running:
@@ -41,6 +44,7 @@ def test_a_record_is_for_its_owner_alone_and_shows_no_key(tmp_path):
     record().write(tmp_path / "file")
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
     assert "made_up" not in repr(record())
+    assert ROOT.secret_access_key not in repr(record())
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"ports": {}, "api_key": 1, "running": 5}'])
@@ -105,6 +109,7 @@ def test_the_environment_points_at_the_sandbox_and_at_this_machine():
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
     assert environment["BURSAR_CHAIN_RPC_URL"] == "http://127.0.0.1:2"
     assert environment["BURSAR_CROSSMINT_URL"] == "http://127.0.0.1:3"
+    assert ROOT.environment.items() <= environment.items()
     assert environment["BURSAR_CROSSMINT_API_KEY"] == "sk_staging_made_up"
     assert environment["BURSAR_FUNCTION_RUNTIME"] == f"python3.{sys.version_info.minor}"
     machine = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
@@ -114,7 +119,7 @@ def test_the_environment_points_at_the_sandbox_and_at_this_machine():
 def test_aws_sees_nothing_of_the_callers_credentials_and_stays_on_loopback(home, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAREAL")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
-    command = aws.command(["ministack"], 4566, home, home / "log")
+    command = aws.command(["python"], 4566, home, ROOT, home / "log")
     assert "AKIAREAL" not in json.dumps(dict(command.env))
     assert "HTTPS_PROXY" not in command.env
     assert command.env["BIND_HOST"] == "127.0.0.1"

@@ -1,4 +1,8 @@
-"""Running anvil: loopback only, Prague rules, its state in one file."""
+"""Running anvil: loopback only, Prague rules, its state in one file.
+
+Without CORS its HTTP is closed to web pages. It looks at no `Host`, though, and its WebSocket at no `Origin`, and
+neither can be set: a page that finds the port can ask this chain, which has no value and runs no programs.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ def anvil_command(
     chain is read from it, where it exists, and written to it on SIGTERM or SIGINT.
     """
     command = [str(binary), "--host", _HOST, "--port", str(port), "--chain-id", str(chain_id)]
-    command += ["--hardfork", "prague", "--disable-code-size-limit", "--silent"]
+    command += ["--hardfork", "prague", "--disable-code-size-limit", "--silent", "--no-cors"]
     return command + (["--state", str(state_file)] if state_file else [])
 
 

@@ -28,6 +28,7 @@ from bursar.sandbox.crossmint.config import StandInConfig
 from bursar.sandbox.crossmint.pipeline import Operation
 from bursar.sandbox.crossmint.settlement import Settler
 from bursar.sandbox.crossmint.stand_in import StandIn
+from bursar.sandbox.guard import Guard
 
 _USERS = "/api/2025-06-09/users/{user}"
 _WALLETS = "/api/2025-06-09/wallets"
@@ -107,7 +108,7 @@ def make_server(config: StandInConfig) -> uvicorn.Server:
     """
     return uvicorn.Server(
         uvicorn.Config(
-            create_app(StandIn.open(config)),
+            Guard(create_app(StandIn.open(config)), config.port),
             host=config.host,
             port=config.port,
             http=_DroppableProtocol,

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bursar.sandbox.crossmint.faults import Fault
-from bursar.sandbox.crossmint.replies import ApiError, Json, bad_request
+from bursar.sandbox.crossmint.replies import ApiError, Json, bad_request, refused
 from bursar.sandbox.crossmint.requests import parse, parse_json
 from bursar.sandbox.crossmint.stand_in import StandIn
 
@@ -29,6 +29,7 @@ def routes(stand_in: StandIn, operations: frozenset[str]) -> list[Route]:
             stand_in.faults.clear()
         elif request.method == "POST":
             try:
+                _require_json(request)
                 _add(stand_in, operations, await request.body())
             except ApiError as refusal:
                 return JSONResponse(refusal.reply.body, refusal.reply.status)
@@ -39,6 +40,12 @@ def routes(stand_in: StandIn, operations: frozenset[str]) -> list[Route]:
         Route("/_sandbox/state", state),
         Route("/_sandbox/faults", faults, methods=["GET", "POST", "DELETE"]),
     ]
+
+
+def _require_json(request: Request) -> None:
+    # The types a web page may send without asking first are others.
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise refused(415, "Content-Type must be application/json")
 
 
 def _add(stand_in: StandIn, operations: frozenset[str], raw: bytes) -> None:

@@ -28,7 +28,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Paths of one complete set-up. `compiled` is where our own contracts' creation code is."""
+    """Paths of one complete set-up.
+
+    `ministack` is the command of the Python that has it; `compiled` is where our own contracts' creation code is.
+    """
 
     folder: Path
     anvil: Path
@@ -68,7 +71,7 @@ def tools(folder: Path | None = None) -> Tools:
     return Tools(
         folder=folder,
         anvil=find_anvil(folder),
-        ministack=[str(aws.folder / "bin" / "python"), "-m", "ministack"],
+        ministack=[str(aws.folder / "bin" / "python")],
         entry_point_artifact=contracts.folder / "EntryPoint.json",
         kernel_precompiles=contracts.folder / "KernelPrecompiles.sol",
         compiled=compiled.folder,
