@@ -34,7 +34,7 @@ demo: setup ## Watch a KMS-held key pay out of a treasury wallet, on this machin
 	@$(BIN)/bursar demo
 
 test: setup ## Run every test, with branch coverage
-	@$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n auto --cov --cov-report=term $(PYTEST_ARGS)
 
 check: format lint types architecture test ## Everything CI runs
 
