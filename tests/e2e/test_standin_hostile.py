@@ -177,7 +177,8 @@ def test_bytes_that_are_no_body_are_4xx(standin: World, raw: bytes) -> None:
 def test_unknown_paths_and_methods_have_the_error_body(
     standin: World, method: str, path: str, status: int
 ) -> None:
-    answer = standin.client.ask(method, path, raw=b"{" if method == "POST" else b"")
+    raw = b"{" if method == "POST" else b""
+    answer = standin.client.ask(method, path, raw=raw, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["error"]) == (status, True)
 
 
