@@ -12,8 +12,8 @@ def create_caller(
 ) -> dict[str, str]:
     """Make an IAM user, attach a managed policy where one is named, and return its credentials' variables.
 
-    `environment` is the sandbox's own (`World.environment`). For the local AWS only: the user is made with the
-    root key that everybody knows.
+    `environment` is the sandbox's own (`World.environment`), whose root key makes the user. For the local AWS
+    only.
     """
     iam = _client("iam", environment)
     iam.create_user(UserName=name)
