@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NoReturn
 
 MAX_DEPTH = 100
@@ -31,19 +32,24 @@ def loads(body: bytes, *, parse_float: Callable[[str], Any] | None = None) -> An
     """
     _check_depth(body)
     try:
-        return json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_float=parse_float,
-        )
+        return _decoder(parse_float).decode(body.decode("utf-8"))
     except NotStrictJson:
         raise
     except (ValueError, RecursionError):
         raise NotStrictJson("not JSON") from None
 
 
+@lru_cache(maxsize=4)
+def _decoder(parse_float: Callable[[str], Any] | None) -> json.JSONDecoder:
+    # Making one costs more than reading a small answer with it.
+    return json.JSONDecoder(
+        object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=parse_float
+    )
+
+
 def _check_depth(body: bytes) -> None:
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:  # a small answer: nothing to follow
+        return
     depth = 0
     for piece in _PIECE.finditer(body):
         first = piece.group()[0]

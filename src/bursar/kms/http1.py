@@ -15,8 +15,8 @@ from bursar.errors import KmsProtocolError
 MAX_HEAD = 16 * 1024
 MAX_BODY = 64 * 1024
 
-_STATUS_LINE = re.compile(rb"\AHTTP/1\.1 ([2-5][0-9]{2})(?: [\x20-\x7e\x80-\xff]*)?\Z")
-_HEADER = re.compile(rb"\A([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\x80-\xff\t]*)\Z")
+_STATUS_LINE = re.compile(r"\AHTTP/1\.1 ([2-5][0-9]{2})(?: [\x20-\x7e\x80-\xff]*)?\Z")
+_HEADER = re.compile(r"\A([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\x80-\xff\t]*)\Z")
 _LENGTH = re.compile(r"\A[0-9]{1,9}\Z", re.ASCII)
 # Headers that decide something here: twice the same one is ambiguous.
 _SINGLE = frozenset(
@@ -96,30 +96,30 @@ class ResponseReader:
             if len(self._data) >= MAX_HEAD:
                 raise KmsProtocolError("the answer's head is too long")
             return
-        status_line, *lines = bytes(self._data[:split]).split(b"\r\n")
+        status_line, *lines = self._data[:split].decode("latin-1").split("\r\n")
         self._status = _read_status(status_line)
         self._headers = _read_headers(lines)
         self._body_at = split + 4
         self._end = self._body_at + _body_length(self._headers)
 
 
-def _read_status(line: bytes) -> int:
+def _read_status(line: str) -> int:
     match = _STATUS_LINE.match(line)
     if match is None:
         raise KmsProtocolError("the answer does not begin with an HTTP/1.1 status line")
     return int(match[1])
 
 
-def _read_headers(lines: list[bytes]) -> dict[str, str]:
+def _read_headers(lines: list[str]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
         match = _HEADER.match(line)
         if match is None:
             raise KmsProtocolError("the answer has a malformed header")
-        name = match[1].decode("ascii").lower()
+        name = match[1].lower()
         if name in headers and name in _SINGLE:
             raise KmsProtocolError(f"the answer has two {name} headers")
-        headers[name] = match[2].decode("latin-1").rstrip(" \t")
+        headers[name] = match[2].rstrip(" \t")
     return headers
 
 

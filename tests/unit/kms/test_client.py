@@ -304,6 +304,7 @@ HEAVY = {
     "urllib.request",
     "logging",
     "asyncio",
+    "random",
     "coincurve",
     "Crypto",
     "concurrent.futures",
