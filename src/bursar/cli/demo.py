@@ -51,7 +51,7 @@ def command(shell: Shell, *, keep: bool, name: str) -> None:
     evidence["seconds"] = round(time.monotonic() - began, 1)
     shell.result(
         evidence,
-        f"\n[bold green]Done in {evidence['seconds']} s.[/] {_closing(name if keep else None)}",
+        f"\nDone in {evidence['seconds']} s. {_closing(name if keep else None)}",
     )
 
 
