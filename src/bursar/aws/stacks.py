@@ -18,12 +18,16 @@ _CAPABILITIES = ["CAPABILITY_IAM"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One resource a change set touches. `action` is Add, Modify, Remove…; `replaces` means a new one is made."""
+    """One resource a change set touches. `action` is Add, Modify, Remove…; `replaces` means a new one is made.
+
+    `may_replace`: CloudFormation knows only while it deploys whether a new one is made.
+    """
 
     action: str
     name: str
     kind: str
     replaces: bool
+    may_replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,16 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class StackEvent:
-    """One line of a stack's history. `reason` is empty unless something went wrong."""
+    """One line of a stack's history. `reason` is empty unless something went wrong.
+
+    `resource` is the physical id of what it is about; a stack's own events have the stack's id.
+    """
 
     name: str
     kind: str
     status: str
     reason: str
+    resource: str = ""
 
     @property
     def failed(self) -> bool:
@@ -66,15 +74,16 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often to look, and for how long, in seconds."""
+    """How often to look, and for how long, in seconds; `start` is how long a first sign of work may take."""
 
     interval: float = 2.0
     limit: float = 1800.0
+    start: float = 120.0
 
     @classmethod
     def of(cls, cloud: Cloud) -> Pace:
         """Return the pace for AWS, or a quick one for an emulator on this machine."""
-        return cls(0.05, 120.0) if cloud.emulated else cls()
+        return cls(0.05, 120.0, 10.0) if cloud.emulated else cls()
 
 
 def find_stack(cloud: Cloud, name: str) -> Stack | None:
@@ -151,20 +160,51 @@ def _create_change_set(cloud: Cloud, **arguments: Any) -> Any:
 
 
 def discard(cloud: Cloud, preview: Preview) -> None:
-    """Delete a change set that is not wanted, and the empty stack it stood in."""
+    """Delete a change set that is not wanted, and the stack if it is still only a shell for this one change set.
+
+    Somebody else may have deployed the stack since, or be about to: then it is left as it is. CloudFormation has
+    no delete that depends on a state, so a deployment in the instant between look and delete is not seen. It costs
+    `cloudformation:DeleteChangeSet`, and for a new stack `DescribeStacks`, `ListChangeSets` and `DeleteStack`.
+
+    Raises:
+        AwsError, AwsAccessDenied, AwsCredentials: AWS refused or could not be reached.
+    """
     with aws_errors():
+        _delete_change_set(cloud, preview)
+        if preview.creates and _is_empty_shell(cloud, preview):
+            # By its id: by now the name may be that of another stack.
+            cloud.cloudformation.delete_stack(StackName=preview.stack_id)
+
+
+def _delete_change_set(cloud: Cloud, preview: Preview) -> None:
+    from botocore.exceptions import ClientError
+
+    try:
         cloud.cloudformation.delete_change_set(
-            ChangeSetName=preview.change_set, StackName=preview.stack
+            ChangeSetName=preview.change_set, StackName=preview.stack_id
         )
-        if preview.creates:
-            cloud.cloudformation.delete_stack(StackName=preview.stack)
+    except ClientError as error:
+        gone = error_code(error) == "ChangeSetNotFound" or "exist" in error_message(error)
+        if not gone:
+            raise
 
 
-def apply(cloud: Cloud, preview: Preview, tell: Callable[[StackEvent], None]) -> Stack:
+def _is_empty_shell(cloud: Cloud, preview: Preview) -> bool:
+    stack = find_stack(cloud, preview.stack_id)
+    if stack is None or stack.status != "REVIEW_IN_PROGRESS":
+        return False
+    pages = cloud.cloudformation.get_paginator("list_change_sets").paginate(StackName=stack.name)
+    known = {each.get("ChangeSetId") for page in pages for each in page["Summaries"]}
+    return known <= {preview.change_set}
+
+
+def apply(
+    cloud: Cloud, preview: Preview, tell: Callable[[StackEvent], None], pace: Pace | None = None
+) -> Stack:
     """Execute a change set and follow it to its end; `tell` gets each event as it happens.
 
     Raises:
-        StackError: it failed; the message is the first resource's own reason.
+        StackError: it failed; the message is the first resource's own reason. Or AWS shows no sign of beginning.
         AwsError, AwsAccessDenied, AwsCredentials: AWS refused or could not be reached.
     """
     old = dict(_events(cloud, preview.stack_id))
@@ -172,7 +212,7 @@ def apply(cloud: Cloud, preview: Preview, tell: Callable[[StackEvent], None]) ->
         cloud.cloudformation.execute_change_set(
             ChangeSetName=preview.change_set, StackName=preview.stack
         )
-    events = _follow(cloud, preview.stack_id, old, tell)
+    events = _follow(cloud, preview.stack_id, tell, old, pace or Pace.of(cloud))
     stack = find_stack(cloud, preview.stack_id)
     if stack is None or stack.status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         raise _failure(preview.stack, stack, events)
@@ -191,9 +231,9 @@ def delete(cloud: Cloud, name: str, tell: Callable[[StackEvent], None]) -> None:
         return
     old = dict(_events(cloud, found.id))
     with aws_errors():
-        cloud.cloudformation.delete_stack(StackName=name)
-    # By its id, since a deleted stack is not found by its name.
-    events = _follow(cloud, found.id, old, tell)
+        # By its id, since a deleted stack is not found by its name, and another may get the name meanwhile.
+        cloud.cloudformation.delete_stack(StackName=found.id)
+    events = _follow(cloud, found.id, tell, old, Pace.of(cloud))
     stack = find_stack(cloud, found.id)
     if stack is not None and stack.status != "DELETE_COMPLETE":
         raise _failure(name, stack, events)
@@ -260,29 +300,47 @@ def _changes(found: Any) -> tuple[Change, ...]:
             each["LogicalResourceId"],
             each["ResourceType"],
             each.get("Replacement") == "True",
+            each.get("Replacement") == "Conditional",
         )
         for each in touched
     )
 
 
 def _follow(
-    cloud: Cloud, stack_id: str, old: Mapping[str, StackEvent], tell: Callable[[StackEvent], None]
+    cloud: Cloud,
+    stack_id: str,
+    tell: Callable[[StackEvent], None],
+    old: Mapping[str, StackEvent],
+    pace: Pace,
 ) -> list[StackEvent]:
     # By id and not by time: the clocks of this machine and of AWS need not agree.
     seen: dict[str, StackEvent] = {}
-    for _ in _beats(Pace.of(cloud)):
+    latest_start = time.monotonic() + pace.start
+    for _ in _beats(pace):
         # Asked first, so that the events read after it are all there are once the stack is done.
         stack = find_stack(cloud, stack_id)
         for event_id, event in _events(cloud, stack_id):
             if event_id not in seen and event_id not in old:
                 seen[event_id] = event
                 tell(event)
-        if stack is None or not _at_work(stack.status):
+        own = [event.status for event in seen.values() if event.resource == stack_id]
+        # Right after the order AWS may still show how the last operation ended. So the end counts only once an
+        # event of the stack's own, a new one, tells of it.
+        if stack is None or _is_end(stack.status, own):
             return list(seen.values())
+        if not own and time.monotonic() > latest_start:
+            raise StackError(
+                f"AWS took the order, but after {pace.start:.0f} s shows no sign of carrying it out",
+                hint="look at the stack's events, and run the command again",
+            )
     raise StackError(
-        f"the stack is still at work after {Pace.of(cloud).limit:.0f} s",
+        f"the stack is still at work after {pace.limit:.0f} s",
         hint="it goes on in AWS; run the command again to follow it",
     )
+
+
+def _is_end(status: str, own: list[str]) -> bool:
+    return status == "DELETE_COMPLETE" or (not _at_work(status) and status in own)
 
 
 def _events(cloud: Cloud, stack: str) -> Iterator[tuple[str, StackEvent]]:
@@ -303,6 +361,7 @@ def _events(cloud: Cloud, stack: str) -> Iterator[tuple[str, StackEvent]]:
                 each.get("ResourceType", ""),
                 each.get("ResourceStatus", ""),
                 each.get("ResourceStatusReason", ""),
+                each.get("PhysicalResourceId", ""),
             ),
         )
 

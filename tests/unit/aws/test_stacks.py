@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from bursar.aws import stacks
 from bursar.aws.cloud import Cloud
-from bursar.aws.stacks import Preview, StackEvent
+from bursar.aws.stacks import Pace, Preview, StackEvent
 from bursar.errors import AwsError, StackError
 
 ID = "arn:aws:cloudformation:us-east-1:1:stack/treasury/1"
@@ -23,7 +23,11 @@ def invalid(message: str) -> ClientError:
 
 
 class CloudFormation:
-    """Gives its stack one status after the other, and the events it was told."""
+    """Gives its stack one status after the other, and the events it was told.
+
+    After an order each status comes with an event of the stack's own, but for the first `quiet` ones: there AWS
+    still shows what was before.
+    """
 
     def __init__(self, *statuses: str | None, change_set: dict[str, Any] | None = None) -> None:
         self.statuses = list(statuses)
@@ -32,11 +36,18 @@ class CloudFormation:
         self.change_set = change_set or {"Status": "CREATE_COMPLETE", "Changes": []}
         self.calls: list[str] = []
         self.made: dict[str, Any] = {}
+        self.quiet = 0
+        self.deleted: list[str] = []
+        self.change_sets: list[dict[str, str]] = []
 
     def describe_stacks(self, StackName: str) -> Any:  # noqa: N803
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         if status is None:
             raise invalid(f"Stack {StackName} does not exist")
+        if self.calls and StackName == ID:
+            if not self.quiet:
+                self.happen("treasury", status, resource=ID)
+            self.quiet = max(0, self.quiet - 1)
         return {"Stacks": [{"StackName": "treasury", "StackId": ID, "StackStatus": status}]}
 
     def describe_stack_events(self, StackName: str) -> Any:  # noqa: N803
@@ -57,10 +68,17 @@ class CloudFormation:
     def delete_change_set(self, **_: Any) -> None:
         self.calls.append("delete change set")
 
-    def delete_stack(self, **_: Any) -> None:
+    def delete_stack(self, StackName: str) -> None:  # noqa: N803
         self.calls.append("delete stack")
+        self.deleted.append(StackName)
 
-    def happen(self, name: str, status: str, reason: str = "", *, before: bool = False) -> None:
+    def get_paginator(self, name: str) -> Any:
+        assert name == "list_change_sets"
+        return SimpleNamespace(paginate=lambda **_: [{"Summaries": self.change_sets}])
+
+    def happen(
+        self, name: str, status: str, reason: str = "", *, before: bool = False, resource: str = ""
+    ) -> None:
         events = self.old if before else self.events
         events.append(
             {
@@ -69,6 +87,7 @@ class CloudFormation:
                 "ResourceType": "AWS::X::Y",
                 "ResourceStatus": status,
                 "ResourceStatusReason": reason,
+                "PhysicalResourceId": resource,
             }
         )
 
@@ -90,7 +109,7 @@ def test_the_first_failure_is_the_cause_and_not_what_was_cancelled_after_it() ->
     told: list[StackEvent] = []
     with pytest.raises(StackError, match=r"ROLLBACK_COMPLETE: Key \(AWS::X::Y\): quota exceeded"):
         stacks.apply(cloud_with(formation), READY, told.append)
-    assert [event.name for event in told] == ["Stage", "Key", "Role"]
+    assert [event.name for event in told if event.resource != ID] == ["Stage", "Key", "Role"]
 
 
 def test_each_event_is_told_once_however_often_it_is_seen() -> None:
@@ -98,7 +117,81 @@ def test_each_event_is_told_once_however_often_it_is_seen() -> None:
     formation.happen("Key", "CREATE_COMPLETE")
     told: list[StackEvent] = []
     assert stacks.apply(cloud_with(formation), READY, told.append).status == "CREATE_COMPLETE"
-    assert len(told) == 1
+    assert len([event for event in told if event.name == "Key"]) == 1
+
+
+def test_how_the_last_operation_ended_is_not_taken_for_the_end_of_this_one() -> None:
+    formation = CloudFormation(
+        "UPDATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"
+    )
+    formation.happen("treasury", "UPDATE_COMPLETE", before=True, resource=ID)
+    formation.quiet = 2
+    with pytest.raises(StackError, match="UPDATE_ROLLBACK_COMPLETE"):
+        stacks.apply(cloud_with(formation), READY, nobody)
+
+
+def test_an_order_that_shows_no_effect_is_said_to_and_is_no_success() -> None:
+    formation = CloudFormation("UPDATE_COMPLETE")
+    formation.quiet = 1_000_000
+    pace = Pace(interval=0.001, limit=5.0, start=0.01)
+    with pytest.raises(StackError, match="no sign"):
+        stacks.apply(cloud_with(formation), READY, nobody, pace)
+
+
+@pytest.mark.parametrize("status", ["CREATE_COMPLETE", "CREATE_IN_PROGRESS", "ROLLBACK_COMPLETE"])
+def test_a_no_never_deletes_a_stack_that_somebody_has_deployed_since(status: str) -> None:
+    formation = CloudFormation(status)
+    stacks.discard(cloud_with(formation), READY)
+    assert formation.calls == ["delete change set"]
+
+
+def test_a_no_deletes_an_empty_stack_by_its_id_and_not_by_its_name() -> None:
+    formation = CloudFormation("REVIEW_IN_PROGRESS")
+    formation.change_sets = [{"ChangeSetId": "change-set", "StackId": ID}]
+    stacks.discard(cloud_with(formation), READY)
+    assert formation.deleted == [ID]
+
+
+def test_a_no_leaves_an_empty_stack_to_the_others_who_are_about_to_deploy_it() -> None:
+    formation = CloudFormation("REVIEW_IN_PROGRESS")
+    formation.change_sets = [{"ChangeSetId": "theirs", "StackId": ID}]
+    stacks.discard(cloud_with(formation), READY)
+    assert formation.deleted == []
+
+
+def test_a_no_after_the_stack_is_gone_is_no_error() -> None:
+    formation = CloudFormation(None)
+
+    def gone(**_: Any) -> None:
+        raise invalid("Stack [treasury] does not exist")
+
+    formation.delete_change_set = gone  # type: ignore[method-assign]
+    stacks.discard(cloud_with(formation), READY)
+    assert formation.deleted == []
+
+
+def test_a_change_set_that_fails_never_deletes_a_stack_that_is_there() -> None:
+    failed = {"Status": "FAILED", "StatusReason": "Transform failed"}
+    formation = CloudFormation("REVIEW_IN_PROGRESS", "CREATE_COMPLETE", change_set=failed)
+    with pytest.raises(StackError, match="Transform failed"):
+        stacks.preview(cloud_with(formation), "treasury", "{}", {})
+    assert formation.deleted == []
+
+
+@pytest.mark.parametrize(
+    ("replacement", "replaces", "may_replace"),
+    [("True", True, False), ("False", False, False), ("Conditional", False, True)],
+)
+def test_a_change_says_whether_it_makes_a_new_resource_or_perhaps(
+    replacement: str, *, replaces: bool, may_replace: bool
+) -> None:
+    change = {"Action": "Modify", "LogicalResourceId": "Api", "ResourceType": "T"}
+    found = {"Status": "CREATE_COMPLETE"} | {
+        "Changes": [{"ResourceChange": change | {"Replacement": replacement}}]
+    }
+    formation = CloudFormation("UPDATE_COMPLETE", change_set=found)
+    (seen,) = stacks.preview(cloud_with(formation), "treasury", "{}", {}).changes
+    assert (seen.replaces, seen.may_replace) == (replaces, may_replace)
 
 
 def test_a_stack_at_work_is_waited_for_before_it_is_changed() -> None:
@@ -132,7 +225,7 @@ def test_a_change_set_without_changes_is_nothing_to_do(reason: str) -> None:
 
 def test_a_change_set_that_fails_says_why() -> None:
     failed = {"Status": "FAILED", "StatusReason": "Transform failed"}
-    formation = CloudFormation(None, change_set=failed)
+    formation = CloudFormation(None, "REVIEW_IN_PROGRESS", change_set=failed)
     with pytest.raises(StackError, match="Transform failed"):
         stacks.preview(cloud_with(formation), "treasury", "{}", {})
     assert formation.calls == ["delete change set", "delete stack"]
