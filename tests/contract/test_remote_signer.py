@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import datetime
+from email.utils import formatdate
 from typing import Any
 
 import coincurve
@@ -179,6 +182,91 @@ def test_api_gateways_own_403_is_a_denial_that_names_the_permission(
     assert len(door.requests) == 1
 
 
+def gateway(
+    kind: str, message: str, *, status: int = 403, at: float | None = None
+) -> httpx2.Response:
+    """API Gateway's own answer, as AWS's knowledge centre lists them."""
+    headers = {"x-amzn-errortype": kind} if kind else {}
+    if at is not None:
+        headers["date"] = formatdate(at, usegmt=True)
+    return httpx2.Response(status, headers=headers, json={"message": message})
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "said"),
+    [
+        (
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+            "expired",
+        ),
+        (
+            "AccessDeniedException",
+            "The security token included in the request is expired",
+            "expired",
+        ),
+        (
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+            "credentials",
+        ),
+        (
+            "AccessDeniedException",
+            "The security token included in the request is invalid.",
+            "credentials",
+        ),
+        ("InvalidSignatureException", "Signature expired: 2020 is now earlier than", "signature"),
+        ("InvalidSignatureException:http://x/", "The request signature we calculated", "signature"),
+        ("IncompleteSignatureException", "Authorization header requires", "credentials"),
+    ],
+)
+def test_bad_credentials_are_not_taken_for_a_missing_permission(
+    door: Door, address: str, kind: str, message: str, said: str
+) -> None:
+    door.script.append(gateway(kind, message))
+    with pytest.raises(AwsCredentials, match=said) as caught:
+        api_signer(door, address).sign_hash(HASH, Scheme.RAW)
+    assert caught.value.hint
+    assert "KMS" not in caught.value.message
+    assert len(door.requests) == 1
+
+
+@pytest.mark.parametrize("kind", ["MissingAuthenticationTokenException", ""])
+def test_a_path_that_is_not_the_apis_is_said_to_be(door: Door, address: str, kind: str) -> None:
+    door.script.append(gateway(kind, "Missing Authentication Token"))
+    with pytest.raises(SigningServiceError, match="nothing at this path") as caught:
+        api_signer(door, address).sign_hash(HASH, Scheme.RAW)
+    assert not isinstance(caught.value, SigningServiceDenied)
+    assert "stage" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+def test_a_wrong_clock_is_set_right_from_the_answer_once(
+    door: Door, address: str, ahead: float
+) -> None:
+    expired = "Signature expired"
+    there = time.time() + ahead
+    door.script.append(gateway("InvalidSignatureException", expired, at=there))
+    signer = api_signer(door, address)
+    assert signer.sign_hash(HASH, Scheme.RAW).address == address
+    signer.sign_hash(HASH, Scheme.RAW)
+    stamps = [
+        datetime.strptime(sent.headers["x-amz-date"], "%Y%m%dT%H%M%S%z").timestamp()
+        for sent in door.requests
+    ]
+    assert abs(stamps[0] - time.time()) < 60
+    assert [abs(stamp - there) < 60 for stamp in stamps[1:]] == [True, True]
+
+
+def test_a_clock_that_is_right_is_not_the_cause_of_a_bad_signature(
+    door: Door, address: str
+) -> None:
+    door.script.append(gateway("InvalidSignatureException", "does not match", at=time.time()))
+    with pytest.raises(AwsCredentials):
+        api_signer(door, address).sign_hash(HASH, Scheme.RAW)
+    assert len(door.requests) == 1
+
+
 def test_no_credentials_is_said_before_anything_is_sent(door: Door, address: str) -> None:
     def none() -> Credentials:
         raise KmsCredentials("there are no AWS credentials")
@@ -310,11 +398,17 @@ def test_a_refusals_text_cannot_steer_the_terminal(door: Door, address: str) -> 
     assert len(caught.value.message) == 300
 
 
-@given(st.integers(100, 599), st.binary(max_size=80) | st.from_regex(rb'\{"error": ?\{.*\}\}'))
+@given(
+    st.integers(100, 599) | st.just(403),
+    st.binary(max_size=80)
+    | st.from_regex(rb'\{"error": ?\{.*\}\}')
+    | st.from_regex(rb'\{"message": ?.*\}'),
+    st.text(max_size=40),
+)
 @settings(suppress_health_check=[HealthCheck.too_slow])
-def test_any_reply_is_one_of_our_errors(status: int, body: bytes) -> None:
+def test_any_reply_is_one_of_our_errors(status: int, body: bytes, error_type: str) -> None:
     with pytest.raises(BursarError):
-        read_reply(status, body, DigestRequest(HASH, OTHER))
+        read_reply(status, body, DigestRequest(HASH, OTHER), error_type=error_type)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,9 @@ from bursar.errors import (
     SigningServiceError,
     SigningServiceUnavailable,
 )
+from bursar.kms import faults
 from bursar.kms.credentials import CredentialChain, CredentialsProvider
+from bursar.kms.http1 import Response
 from bursar.kms.sigv4 import SigV4
 from bursar.signer import SignedHash
 from bursar.signing_contract import MAX_BODY_BYTES, DigestRequest, digest_body
@@ -105,6 +107,7 @@ class ApiSigner:
         self._credentials = credentials
         self._client = client
         self._patience = patience or Patience()
+        self._clock_offset = 0.0
 
     @classmethod
     def open(cls, url: str, address: str, region: str | None = None) -> Self:
@@ -128,9 +131,11 @@ class ApiSigner:
     def sign_hash(self, message_hash: bytes, scheme: Scheme) -> SignedHash:
         """Return a proved signature over 32 bytes. One POST, up to three more where it fails in passing.
 
+        A clock of ours that is wrong costs one more: the time is then taken from AWS's answer.
+
         Raises:
             DigestError: not 32 bytes; nothing was sent.
-            AwsCredentials: there are none.
+            AwsCredentials: there are none, or AWS does not accept them.
             SigningServiceDenied: the caller may not use the API.
             SigningServiceRefused: the signer turned the request down; `reason` says why.
             SigningServiceUnavailable: it could not be reached, or is busy.
@@ -151,18 +156,28 @@ class ApiSigner:
         self.close()
 
     def _ask(self, request: DigestRequest) -> SignedHash:
+        body = json.dumps(digest_body(request)).encode()
+        known = self._clock_offset
+        now = time.time() + known
+        response = self._post(body, now)
+        if offset := faults.clock_offset(response, now):
+            self._clock_offset = known + offset
+            response = self._post(body, time.time() + known + offset)
+        error_type = response.headers.get("x-amzn-errortype", "")
+        return read_reply(response.status, response.body, request, error_type=error_type)
+
+    def _post(self, body: bytes, now: float) -> Response:
         import httpx2
 
-        body = json.dumps(digest_body(request)).encode()
         headers = {"host": self._host, "content-type": "application/json"}
         try:
             credentials = self._credentials()
         except KmsCredentials as error:
             raise AwsCredentials(error.message, hint=error.hint) from None
-        signed = self._sigv4.sign(credentials, headers, body, time.time())
+        signed = self._sigv4.sign(credentials, headers, body, now)
         try:
             with self._client.stream("POST", self._url, content=body, headers=signed) as response:
-                return read_reply(response.status_code, _bounded(response), request)
+                return Response(response.status_code, dict(response.headers), _bounded(response))
         except httpx2.HTTPError as error:
             raise SigningServiceUnavailable(
                 f"the signing API could not be reached ({type(error).__name__})",

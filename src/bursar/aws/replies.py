@@ -7,6 +7,8 @@ from typing import Any
 
 from bursar.chains import evm
 from bursar.errors import (
+    AwsCredentials,
+    KmsCredentials,
     RequestError,
     RequestTooLarge,
     SignatureError,
@@ -15,23 +17,33 @@ from bursar.errors import (
     SigningServiceRefused,
     SigningServiceUnavailable,
 )
+from bursar.kms.faults import error_for
 from bursar.signer import SignedHash
 from bursar.signing_contract import MAX_BODY_BYTES, DigestRequest, parse_json
 
 
-def read_reply(status: int, body: bytes, request: DigestRequest) -> SignedHash:
+def read_reply(
+    status: int, body: bytes, request: DigestRequest, *, error_type: str = ""
+) -> SignedHash:
     """Return the signature in a deployed signer's HTTP reply, proved to be over this digest by this address.
 
+    `error_type` is the header x-amzn-errortype, by which API Gateway tells its own 403s apart. Source: AWS
+    knowledge center, "How do I troubleshoot HTTP 403 errors from API Gateway?"
+
     Raises:
-        SigningServiceDenied: 401 or 403 from the door itself, not from the signer.
+        AwsCredentials: the door does not accept the credentials or the request's signature, or they have expired.
+        SigningServiceDenied: 401 or 403 from the door itself: who is asking may not.
         SigningServiceRefused: the signer turned the request down; `reason` is its code.
         SigningServiceUnavailable: 408, 429 or 5xx, retryable where asking again can help.
-        SigningServiceError: any other status.
+        SigningServiceError: any other status, or nothing of the API's is at this URL.
         SignatureError: an answer that is not the contract's, or a signature that is not this signer's.
     """
     if status == 200:
         return _read_answer(body, request)
-    raise _service_error(status, _read_error(body))
+    told = _read_error(body)
+    if told.code is None and status in (401, 403):
+        raise _turned_away(status, error_type, _gateway_message(body))
+    raise _service_error(status, told)
 
 
 def _read_answer(body: bytes, request: DigestRequest) -> SignedHash:
@@ -73,6 +85,36 @@ def _read_error(body: bytes) -> _ReportedError:
     return _ReportedError(_plain(code), _plain(message), hint, error.get("retryable") is True)
 
 
+def _gateway_message(body: bytes) -> str:
+    """Return the message of API Gateway's own error body, empty if there is none. To look at, not to repeat."""
+    try:
+        data = parse_json(body[:MAX_BODY_BYTES], "the answer")
+        return str(data.get("message") or data.get("Message") or "")
+    except (RequestError, AttributeError):
+        return ""
+
+
+def _turned_away(
+    status: int, error_type: str, message: str
+) -> AwsCredentials | SigningServiceError:
+    kind = error_type.partition(":")[0].rpartition("#")[2]
+    if kind.startswith("MissingAuthenticationToken") or message == "Missing Authentication Token":
+        # Ours are always signed, so the token is not what is missing.
+        return SigningServiceError(
+            f"the signing API has nothing at this path (HTTP {status})",
+            hint="check the API's URL and its stage; `bursar aws outputs` prints it as ApiUrl",
+        )
+    if "security token" in message and kind in ("", "AccessDeniedException"):
+        kind = "ExpiredToken" if "expired" in message else "UnrecognizedClientException"
+    meaning = error_for(kind, "", status=status, request=None)
+    if isinstance(meaning, KmsCredentials):
+        return AwsCredentials(meaning.message, hint=meaning.hint)
+    return SigningServiceDenied(
+        f"the signing API turned the caller away (HTTP {status})",
+        hint="the caller needs execute-api:Invoke on this API: attach the stack's InvokePolicyArn",
+    )
+
+
 def _plain(value: Any) -> str:
     """Return foreign text fit for a terminal: printable, at most 300 characters."""
     return "".join(c if c.isprintable() else "?" for c in str(value)[:300])
@@ -80,11 +122,6 @@ def _plain(value: Any) -> str:
 
 def _service_error(status: int, told: _ReportedError) -> SigningServiceError:
     busy = status in (408, 429) or status >= 500
-    if told.code is None and status in (401, 403):
-        return SigningServiceDenied(
-            f"the signing API turned the caller away (HTTP {status})",
-            hint="the caller needs execute-api:Invoke on this API: attach the stack's InvokePolicyArn",
-        )
     if told.code is None and busy:
         return SigningServiceUnavailable(f"the signing API is not available (HTTP {status})")
     if told.code is None:
