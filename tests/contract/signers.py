@@ -63,7 +63,7 @@ class Stub:
     key: Key
     stack: ExitStack
 
-    def client(self) -> KmsClient:
+    def client(self, _seconds: float = 10.0) -> KmsClient:
         credentials = Credentials(self.server.access_key_id, self.server.secret_access_key)
         client = KmsClient(
             self.server.region,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bursar.chains import evm
-from tests.fakes.kms_server import Key, KmsServer, Refuse
+from tests.fakes.kms_server import Delay, Key, KmsServer, Refuse
 from tests.fakes.runtime_api import Function
 
 HASH = bytes(range(32))
@@ -90,7 +90,9 @@ def test_each_invocation_is_one_line_of_json_in_the_log(function: Function, addr
     while len(function.lines()) < 2 and time.monotonic() < end:
         time.sleep(0.01)
     good, bad = function.lines()
-    assert (good["code"], good["caller"], good["status"]) == ("ok", "arn:aws:iam::1:user/a", 200)
+    assert (good["code"], good["status"]) == ("ok", 200)
+    assert good["claimedCaller"] == "arn:aws:iam::1:user/a"
+    assert good["digest"] == "0x" + HASH.hex()
     assert good["kmsRequestId"]
     assert good["requestId"]
     assert (bad["code"], bad["status"]) == ("invalid_request", 400)
@@ -107,6 +109,21 @@ def test_a_kms_refusal_is_a_reply_and_not_a_crash(
     assert result["error"]["code"] == "kms_access_denied"
     assert "arn:" not in json.dumps(result)
     assert function.invoke(request)[1]["statusCode"] == 200
+
+
+def test_a_slow_kms_is_an_answer_and_a_log_line_and_not_a_killed_function(
+    kms_server: KmsServer, tmp_path: Path, address: str
+) -> None:
+    environ = environment(kms_server)
+    kms_server.script.append(Delay(30))
+    request = {"messageHash": "0x" + HASH.hex(), "signerAddress": address}
+    with Function("bursar.aws.handler.handle", environ, tmp_path / "log", seconds=2.0) as function:
+        kind, result = function.invoke(request, timeout=2.0)
+        assert (kind, result["statusCode"]) == ("response", 504)
+        assert result["error"]["code"] == "kms_timeout"
+        assert result["error"]["retryable"] is True
+        (line,) = function.lines()
+    assert (line["code"], line["status"]) == ("kms_timeout", 504)
 
 
 def test_it_starts_without_its_settings_and_says_so(

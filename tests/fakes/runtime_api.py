@@ -23,11 +23,15 @@ _ARN = "arn:aws:lambda:us-east-1:111122223333:function:signer"
 
 @dataclass
 class Function:
-    """A function under AWS's runtime client. Its log is what it wrote; `invoke` waits for one result."""
+    """A function under AWS's runtime client. Its log is what it wrote; `invoke` waits for one result.
+
+    `seconds` is its timeout: the runtime is told of it, nothing is killed.
+    """
 
     handler: str
     environ: Mapping[str, str]
     log: Path
+    seconds: float = 15.0
     events: queue.Queue[tuple[str, Any]] = field(default_factory=queue.Queue)
     results: queue.Queue[tuple[str, Any]] = field(default_factory=queue.Queue)
 
@@ -81,7 +85,7 @@ def _handler_for(function: Function) -> type[BaseHTTPRequestHandler]:
             request_id, event = function.events.get()
             headers = {
                 "Lambda-Runtime-Aws-Request-Id": request_id,
-                "Lambda-Runtime-Deadline-Ms": str(int((time.time() + 15) * 1000)),
+                "Lambda-Runtime-Deadline-Ms": str(int((time.time() + function.seconds) * 1000)),
                 "Lambda-Runtime-Invoked-Function-Arn": _ARN,
                 # Without it the runtime's native client crashes.
                 "Lambda-Runtime-Trace-Id": "Root=1-00000000-000000000000000000000000",

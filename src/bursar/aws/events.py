@@ -22,7 +22,7 @@ _HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
 
 
 def is_api_event(event: Any) -> bool:
-    """Tell whether API Gateway made this event."""
+    """Tell whether this event has the form of API Gateway's. A direct invocation can have it too."""
     return isinstance(event, dict) and isinstance(event.get("requestContext"), dict)
 
 
@@ -44,16 +44,17 @@ def request_in(event: Any) -> SigningRequest:
 
 
 def caller_of(event: Any) -> dict[str, str]:
-    """Return who called, as far as the event tells: `caller` (IAM ARN), `apiRequestId`, `sourceIp`.
+    """Return who called, as the event claims: `via`, `claimedCaller` (IAM ARN), `apiRequestId`, `sourceIp`.
 
-    Only API Gateway's events carry it. For a direct invocation CloudTrail knows the caller, the function does not.
+    API Gateway fills these in truly. But whoever has `lambda:InvokeFunction` writes the whole event, and the
+    function cannot tell the two apart: the claim is worth what that permission is. CloudTrail knows who invoked.
     """
     if not is_api_event(event):
         return {"via": "invoke"}
     context = event["requestContext"]
     identity = _mapping(context.get("identity"))
     found = {
-        "caller": identity.get("userArn"),
+        "claimedCaller": identity.get("userArn"),
         "apiRequestId": context.get("requestId"),
         "sourceIp": identity.get("sourceIp"),
     }

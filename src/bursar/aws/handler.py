@@ -6,8 +6,10 @@ Lambda calls `bursar.aws.handler.handle`. Environment:
 - `BURSAR_BLIND_SIGNING`: `allowed` lets it sign bare hashes. Anything else refuses them.
 - `BURSAR_SIGNER_ADDRESS`: if set, the function refuses to work with any key of another address.
 
-It needs `kms:GetPublicKey` once per container and `kms:Sign` per signature, on that one key. It imports the
-standard library, coincurve, pycryptodome's keccak and bursar's core, and nothing else: cold starts are paid for.
+It needs `kms:GetPublicKey` once per container and `kms:Sign` per signature, on that one key. Both, one after the
+other, end before Lambda's own timeout does: a slow KMS is an answer and a log line, not a killed container. It
+imports the standard library, coincurve, pycryptodome's keccak and bursar's core, and nothing else: cold starts are
+paid for.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 from bursar.aws.environment import ALLOWED, BLIND_SIGNING, KEY, SIGNER_ADDRESS
 from bursar.aws.events import caller_of, request_in, result_of
 from bursar.chains import evm
+from bursar.chains.evm import KmsSignRequest
 from bursar.errors import (
     BursarError,
     ConfigError,
@@ -30,7 +33,8 @@ from bursar.errors import (
     KmsError,
     Refused,
 )
-from bursar.kms.client import KmsClient
+from bursar.kms.client import KmsClient, Limits
+from bursar.kms.wire import KmsPublicKey, KmsSignature
 from bursar.signer import KmsDataPlane, KmsSigner
 from bursar.signing_contract import (
     DigestRequest,
@@ -43,26 +47,38 @@ from bursar.signing_contract import (
     require_signer,
 )
 
+# Seconds. Lambda's default here where the context does not say; what reading, checking and logging may take.
+_USUAL_TIMEOUT = 15.0
+_MARGIN = 1.0
+_SHORTEST_CALL = 0.1
+
 
 class SigningFunction:
-    """One container's signer: settings read once, KMS opened when the first allowed request needs it."""
+    """One container's signer: settings read once, KMS opened when the first allowed request needs it.
+
+    `open_kms` is given how long one call of KMS may take, in seconds.
+    """
 
     def __init__(
         self,
         environ: Mapping[str, str],
-        open_kms: Callable[[], KmsDataPlane],
+        open_kms: Callable[[float], KmsDataPlane],
         write_line: Callable[[str], object],
     ) -> None:
         self._environ = environ
         self._open_kms = open_kms
         self._write_line = write_line
         self._signer: KmsSigner | None = None
+        self._kms_request_id = ""
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """Answer one event. Never raises: every failure is a reply, and every call is one log line."""
         began = time.perf_counter()
         line: dict[str, Any] = {"event": "sign", **caller_of(event)}
-        reply = self._reply(event, line)
+        self._kms_request_id = ""
+        reply = self._reply(event, line, call_seconds(context))
+        if self._kms_request_id:
+            line["kmsRequestId"] = self._kms_request_id
         line |= {
             "status": reply.status,
             "requestId": str(getattr(context, "aws_request_id", ""))[:64],
@@ -71,9 +87,9 @@ class SigningFunction:
         self._write_line(json.dumps(line))
         return result_of(event, reply)
 
-    def _reply(self, event: Any, line: dict[str, Any]) -> Reply:
+    def _reply(self, event: Any, line: dict[str, Any], seconds: float) -> Reply:
         try:
-            return self._sign(event, line)
+            return self._sign(event, line, seconds)
         except BursarError as error:
             line |= _described(error)
             return refusal(error)
@@ -81,36 +97,68 @@ class SigningFunction:
             line |= {"code": "internal_error", "cause": type(error).__name__}
             return internal_failure()
 
-    def _sign(self, event: Any, line: dict[str, Any]) -> Reply:
+    def _sign(self, event: Any, line: dict[str, Any], seconds: float) -> Reply:
         blind = self._environ.get(BLIND_SIGNING) == ALLOWED
         request = require_allowed(request_in(event), blind_signing=blind)
         line |= {
             "kind": "digest",
             "scheme": request.scheme.value,
-            "digest": request.digest.hex()[:16],
+            "digest": "0x" + request.digest.hex(),
         }
-        signed = fulfil(request, self._signer_for(request))
-        line |= {"code": "ok", "kmsRequestId": signed.request_id, "address": signed.address}
+        signed = fulfil(request, self._signer_for(request, seconds))
+        line |= {"code": "ok", "address": signed.address}
         return Reply(200, answer_body(signed, request))
 
-    def _signer_for(self, request: DigestRequest) -> KmsSigner:
+    def _signer_for(self, request: DigestRequest, seconds: float) -> KmsSigner:
         """Return the container's signer, opened now if this is its first use. A failure is not kept."""
         expected = self._environ.get(SIGNER_ADDRESS)
         if expected:
             require_signer(request, _setting_address(expected))
         if self._signer is None:
-            self._signer = self._open(expected)
+            self._signer = self._open(expected, seconds)
         return self._signer
 
-    def _open(self, expected: str | None) -> KmsSigner:
+    def _open(self, expected: str | None, seconds: float) -> KmsSigner:
         key_id = self._environ.get(KEY)
         if not key_id:
             raise ConfigError(f"{KEY} is not set")
         try:
-            return KmsSigner.open(self._open_kms(), key_id, expected_address=expected)
+            kms = _Noting(self._open_kms(seconds), self._note)
+            return KmsSigner.open(kms, key_id, expected_address=expected)
         except (InputError, Refused) as error:
             # The caller did nothing wrong: the key behind this deployment is not what its settings say.
             raise ConfigError(error.message, hint=error.hint) from None
+
+    def _note(self, kms_request_id: str) -> None:
+        self._kms_request_id = kms_request_id
+
+
+class _Noting:
+    """KMS, telling the id of each signature it gives: one that fails the checks was made all the same."""
+
+    def __init__(self, kms: KmsDataPlane, note: Callable[[str], None]) -> None:
+        self._kms = kms
+        self._note = note
+
+    def get_public_key(self, key_id: str) -> KmsPublicKey:
+        return self._kms.get_public_key(key_id)
+
+    def sign(self, key_arn: str, request: KmsSignRequest) -> KmsSignature:
+        answer = self._kms.sign(key_arn, request)
+        self._note(answer.request_id)
+        return answer
+
+
+def call_seconds(context: Any) -> float:
+    """Return how long one call of KMS may take, in seconds, so that two fit into what Lambda has left.
+
+    The client lives as long as the container, so the first request's time counts; later ones make one call only.
+    """
+    try:
+        left = float(context.get_remaining_time_in_millis()) / 1000
+    except (AttributeError, TypeError):
+        left = _USUAL_TIMEOUT
+    return max(_SHORTEST_CALL, (left - _MARGIN) / 2)
 
 
 def handle(event: Any, context: Any) -> dict[str, Any]:
@@ -120,7 +168,11 @@ def handle(event: Any, context: Any) -> dict[str, Any]:
 
 @cache
 def _function() -> SigningFunction:
-    return SigningFunction(dict(os.environ), KmsClient.from_environment, _log)
+    return SigningFunction(dict(os.environ), _open_kms, _log)
+
+
+def _open_kms(seconds: float) -> KmsClient:
+    return KmsClient.from_environment(limits=Limits(deadline=seconds))
 
 
 def _log(line: str) -> None:

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar.aws.handler import SigningFunction
+from bursar.aws.handler import SigningFunction, call_seconds
+from bursar.aws.template import StackPlan
 from bursar.chains import evm
 from bursar.chains.evm import KmsSignRequest, PublicKey
 from bursar.errors import KmsAccessDenied, KmsError, KmsThrottled
@@ -61,10 +62,13 @@ class Deployed:
     kms: FakeKms
     lines: list[str]
     function: SigningFunction
-    opened: list[str]
+    opened: list[float]
 
-    def __call__(self, event: Any) -> dict[str, Any]:
-        return self.function(event, SimpleNamespace(aws_request_id="lambda-1"))
+    def __call__(self, event: Any, milliseconds: int = 15_000) -> dict[str, Any]:
+        context = SimpleNamespace(
+            aws_request_id="lambda-1", get_remaining_time_in_millis=lambda: milliseconds
+        )
+        return self.function(event, context)
 
     def post(self, body: Any, /, **changes: Any) -> tuple[int, dict[str, Any]]:
         text = body if isinstance(body, str) or body is None else json.dumps(body)
@@ -100,10 +104,10 @@ def api_event(body: str | None) -> dict[str, Any]:
 def deployed(kms: FakeKms | None = None, /, **environ: str) -> Deployed:
     kms = kms or FakeKms()
     lines: list[str] = []
-    opened: list[str] = []
+    opened: list[float] = []
 
-    def open_kms() -> FakeKms:
-        opened.append("opened")
+    def open_kms(seconds: float) -> FakeKms:
+        opened.append(seconds)
         return kms
 
     settings = {"KMS_KEY_ID": "alias/treasury", "BURSAR_BLIND_SIGNING": "allowed"} | environ
@@ -166,8 +170,19 @@ def test_kms_is_opened_once_and_asked_for_its_key_once() -> None:
     function = deployed()
     for _ in range(3):
         function.post(function.request())
-    assert function.opened == ["opened"]
+    assert len(function.opened) == 1
     assert function.kms.calls == ["GetPublicKey alias/treasury", *[f"Sign {ARN}"] * 3]
+
+
+@pytest.mark.parametrize("milliseconds", [3_000, 15_000, 60_000])
+def test_reading_the_key_and_signing_end_before_lambda_does(milliseconds: int) -> None:
+    function = deployed()
+    function(function.request(), milliseconds)
+    assert 0 < function.opened[0] * 2 <= milliseconds / 1000 - 0.5
+
+
+def test_without_lambdas_clock_the_usual_timeout_is_taken() -> None:
+    assert 0 < call_seconds(None) * 2 < StackPlan().timeout
 
 
 def test_a_failed_opening_is_not_kept() -> None:
@@ -208,7 +223,8 @@ def test_a_bad_request_is_refused_with_one_log_line_and_no_kms_call(
     assert set(answer["error"]) <= {"code", "message", "hint", "retryable"}
     assert len(function.lines) == 1
     assert function.line["status"] == status
-    assert function.kms.calls == function.opened == []
+    assert function.kms.calls == []
+    assert function.opened == []
 
 
 @pytest.mark.parametrize(
@@ -308,6 +324,24 @@ def test_a_signature_by_another_key_is_not_released() -> None:
     status, answer = function.post(function.request(signerAddress=mine))
     assert (status, answer["error"]["code"]) == (502, "wrong_key")
     assert "signature" not in answer
+    # KMS did sign: the log must lead to its record of it.
+    assert function.line["kmsRequestId"] == "kms-request-1"
+
+
+def test_a_call_does_not_log_the_kms_id_of_the_one_before() -> None:
+    function = deployed()
+    function.post(function.request())
+    function.post(function.request(signerAddress="0x" + "11" * 20))
+    assert "kmsRequestId" not in function.line
+
+
+def test_what_an_invoker_says_of_the_caller_is_logged_as_a_claim() -> None:
+    function = deployed()
+    forged = api_event(json.dumps(function.request()))
+    forged["requestContext"]["identity"]["userArn"] = "arn:aws:iam::111122223333:user/ceo"
+    function(forged)
+    assert function.line["claimedCaller"].endswith("user/ceo")
+    assert "caller" not in function.line
 
 
 def test_the_log_line_says_who_asked_and_what_happened_and_never_what_was_sent() -> None:
@@ -318,12 +352,12 @@ def test_the_log_line_says_who_asked_and_what_happened_and_never_what_was_sent()
     assert line == {
         "event": "sign",
         "via": "api",
-        "caller": "arn:aws:iam::111122223333:user/alice",
+        "claimedCaller": "arn:aws:iam::111122223333:user/alice",
         "apiRequestId": "api-1",
         "sourceIp": "192.0.2.7",
         "kind": "digest",
         "scheme": "eip191",
-        "digest": evm.eip191_digest(HASH).hex()[:16],
+        "digest": "0x" + evm.eip191_digest(HASH).hex(),
         "code": "ok",
         "kmsRequestId": "kms-request-1",
         "address": function.kms.address,
