@@ -1,8 +1,10 @@
 """The CloudFormation template: one signing key, one function, one API in front of it, and who may do what. Pure.
 
 Everything is named in terms of the stack, and every ARN is built from the partition, Region and account it is
-deployed in. Sources: the CloudFormation resource reference; the API Gateway developer guide, "API Gateway resource
-policy examples" (`execute-api:/stage/METHOD/path`); the KMS developer guide, "Default key policy".
+deployed in. Sources: the CloudFormation resource reference; the API Gateway developer guide, "How API Gateway
+resource policies affect authorization workflow", "AWS condition keys that can be used in API Gateway resource
+policies" and "API Gateway resource policy examples" (`execute-api:/stage/METHOD/path`); the KMS developer guide,
+"Default key policy".
 """
 
 from __future__ import annotations
@@ -71,7 +73,8 @@ def _parameters() -> Json:
 def _key(plan: StackPlan) -> Json:
     if plan.key_arn:
         return {}
-    retained = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+    # A key outlives its stack, but not a creation that failed: that one never signed anything.
+    retained = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
     key = {
         "Type": "AWS::KMS::Key",
         **retained,
@@ -182,7 +185,7 @@ def _api(plan: StackPlan) -> Json:
         "Name": {"Fn::Sub": "${AWS::StackName}-signer"},
         "Description": "POST / signs for the treasury; callers are authorised by IAM",
         "EndpointConfiguration": {"Types": ["REGIONAL"]},
-        "Policy": _api_policy(plan),
+        "Policy": _api_policy(),
         "Tags": _tags(),
     }
     method = _method()
@@ -224,16 +227,18 @@ def _method() -> Json:
     }
 
 
-def _api_policy(plan: StackPlan) -> Json:
-    # Naming the account lets its IAM policies decide and keeps every other account out. API Gateway writes the
-    # API's own ARN before the slash; the template cannot, since a resource may not refer to itself.
+def _api_policy() -> Json:
+    # It allows nobody: within one account API Gateway takes an allow from either side, and it shall be the IAM
+    # policy of the caller that allows. API Gateway writes the API's own ARN before the slash; the template cannot,
+    # since a resource may not refer to itself.
     return _policy(
         {
-            "Sid": "OnlyThisAccount",
-            "Effect": "Allow",
-            "Principal": {"AWS": _account_root()},
+            "Sid": "NoOtherAccount",
+            "Effect": "Deny",
+            "Principal": "*",
             "Action": "execute-api:Invoke",
-            "Resource": f"execute-api:/{plan.stage}/POST/",
+            "Resource": "execute-api:/*",
+            "Condition": {"StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}},
         }
     )
 

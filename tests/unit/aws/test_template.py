@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -53,10 +54,13 @@ def test_cfn_lint_finds_nothing(plan: StackPlan, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_the_key_is_a_secp256k1_signing_key_that_outlives_its_stack() -> None:
+def test_the_key_is_a_secp256k1_signing_key_that_outlives_its_stack_but_not_a_failed_creation() -> (
+    None
+):
     for name in ("SigningKey", "SigningKeyAlias"):
         kept = resources()[name]
-        assert (kept["DeletionPolicy"], kept["UpdateReplacePolicy"]) == ("Retain", "Retain")
+        assert kept["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert kept["UpdateReplacePolicy"] == "Retain"
     key = resources()["SigningKey"]["Properties"]
     assert (key["KeySpec"], key["KeyUsage"]) == ("ECC_SECG_P256K1", "SIGN_VERIFY")
 
@@ -88,7 +92,11 @@ def test_conditions_on_the_key_have_their_place() -> None:
 
 
 def test_no_policy_allows_a_wildcard_but_the_keys_own() -> None:
-    text = json.dumps({k: v for k, v in resources().items() if k != "SigningKey"})
+    api = json.loads(json.dumps(resources()["Api"]))
+    (denial,) = api["Properties"].pop("Policy")["Statement"]
+    assert denial["Effect"] == "Deny"
+    others = {k: v for k, v in resources().items() if k not in ("SigningKey", "Api")}
+    text = json.dumps([others, api])
     assert '"*"' not in text
     assert ':*"' not in text
 
@@ -105,14 +113,26 @@ def test_the_api_its_callers_and_its_function_are_bound_to_one_stage_and_method(
     assert found["ApiPermission"]["Properties"]["SourceArn"] == {"Fn::Sub": DOOR}
     (invoke,) = found["InvokePolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert (invoke["Action"], invoke["Resource"]) == ("execute-api:Invoke", {"Fn::Sub": DOOR})
-    (statement,) = found["Api"]["Properties"]["Policy"]["Statement"]
-    assert statement["Resource"] == "execute-api:/prod/POST/"
     assert "Roles" not in found["InvokePolicy"]["Properties"]
 
 
-def test_a_changed_api_policy_makes_a_new_deployment_and_an_unchanged_one_does_not() -> None:
+def test_the_apis_own_policy_allows_nobody_and_denies_every_other_account() -> None:
+    (statement,) = resources()["Api"]["Properties"]["Policy"]["Statement"]
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert statement["Resource"] == "execute-api:/*"
+    assert statement["Condition"] == {
+        "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}
+    }
+
+
+def test_the_deployment_is_named_after_the_api_and_method_it_is_a_snapshot_of() -> None:
     assert deployments(StackPlan()) == deployments(StackPlan(memory=512, blind_signing=True))
-    assert deployments(StackPlan()) != deployments(StackPlan(stage="test"))
+    found = resources()
+    parts = [found["Api"]["Properties"], found["PostMethod"]["Properties"]]
+    text = json.dumps(parts, sort_keys=True)
+    assert deployments(StackPlan()) == [
+        f"Deployment{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+    ]
 
 
 def test_an_existing_key_is_used_and_none_is_made() -> None:
