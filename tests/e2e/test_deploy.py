@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -63,6 +64,7 @@ class Account:
     events: list[StackEvent] = field(default_factory=list)
 
     def become(self, access_key: str, secret: str) -> None:
+        self.monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
         self.monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
         self.monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
 
@@ -80,8 +82,31 @@ class Account:
         self.become(key["AccessKeyId"], key["SecretAccessKey"])
         return Cloud()
 
+    def assume_role(self, name: str, policy_arn: str | None = None) -> None:
+        cloud = self.root()
+        iam = self.client("iam")
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{cloud.account}:root"},
+            "Action": "sts:AssumeRole",
+        }
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]
+        if policy_arn:
+            iam.attach_role_policy(RoleName=name, PolicyArn=policy_arn)
+        sts = self.client("sts")
+        given = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="test")["Credentials"]
+        self.become(given["AccessKeyId"], given["SecretAccessKey"])
+        self.monkeypatch.setenv("AWS_SESSION_TOKEN", given["SessionToken"])
+
     def client(self, service: str) -> Any:
         return boto3.client(service)  # type: ignore[call-overload]
+
+    def zips(self) -> list[str]:
+        """The keys in the artifact bucket, which has to be there."""
+        s3 = self.client("s3")
+        [bucket] = [each["Name"] for each in s3.list_buckets()["Buckets"]]
+        return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
 
     def deploy(self, request: DeployRequest = REQUEST) -> Deployment:
         cloud = self.root()
@@ -129,6 +154,28 @@ def test_a_deployed_signer_signs_for_those_who_may_ask_and_for_nobody_else(
         signer.sign_hash(HASH, Scheme.EIP191)
     root = LambdaSigner(found.outputs["FunctionName"], found.address, account.root())
     assert root.sign_hash(HASH, Scheme.EIP191).digest == digest
+
+
+def test_a_role_may_ask_as_a_user_may_and_a_role_without_the_policy_may_not(
+    account: Account,
+) -> None:
+    found = account.deploy()
+    for name, allowed in (("payer", True), ("watcher", False)):
+        account.assume_role(name, found.outputs["InvokePolicyArn"] if allowed else None)
+        with ApiSigner.open(found.url, str(found.address)) as signer:
+            if allowed:
+                assert signer.sign_hash(HASH, Scheme.EIP191).address == found.address
+            else:
+                with pytest.raises(SigningServiceDenied):
+                    signer.sign_hash(HASH, Scheme.EIP191)
+
+
+def test_a_wrong_secret_is_said_to_be_and_not_a_missing_permission(account: Account) -> None:
+    found = account.deploy()
+    account.user("alice", found.outputs["InvokePolicyArn"])
+    account.become(os.environ["AWS_ACCESS_KEY_ID"], "not-the-secret")
+    with ApiSigner.open(found.url, str(found.address)) as signer, pytest.raises(AwsCredentials):
+        signer.sign_hash(HASH, Scheme.EIP191)
 
 
 def test_an_unsigned_call_is_turned_away_and_curl_signs_as_the_guide_says(account: Account) -> None:
@@ -193,6 +240,39 @@ def test_status_tells_when_the_function_runs_other_code(account: Account, tmp_pa
         FunctionName=found.outputs["FunctionName"], ZipFile=(tmp_path / "other.zip").read_bytes()
     )
     assert deploy.status(cloud, STACK).code_is_ours is False
+    # There is nothing to change in the stack, but all is not well.
+    with pytest.raises(StackError, match="other code") as caught:
+        account.deploy()
+    assert "update-function-code" in str(caught.value.hint)
+
+
+def test_a_zip_that_was_swapped_before_the_deployment_is_found_out_and_put_right(
+    account: Account, tmp_path: Path
+) -> None:
+    cloud = account.root()
+    prepared = deploy.prepare(cloud, REQUEST)
+    artifact = prepared.artifact
+    (tmp_path / "index.py").write_text("handle = print")
+    shutil.make_archive(str(tmp_path / "other"), "zip", tmp_path, "index.py")
+    other = (tmp_path / "other.zip").read_bytes()
+    account.client("s3").put_object(Bucket=artifact.bucket, Key=artifact.key, Body=other)
+    with pytest.raises(StackError, match="other code"):
+        deploy.finish(cloud, prepared, account.events.append)
+
+    deploy.prepare(cloud, REQUEST)
+    body = account.client("s3").get_object(Bucket=artifact.bucket, Key=artifact.key)["Body"].read()
+    assert body == prepared.bundle.data
+
+
+def test_a_no_to_an_old_preview_leaves_the_signer_that_was_deployed_since(account: Account) -> None:
+    cloud = account.root()
+    mine = deploy.prepare(cloud, REQUEST)
+    theirs = deploy.prepare(cloud, REQUEST)
+    assert mine.preview.creates
+    deploy.finish(cloud, theirs, account.events.append)
+
+    stacks.discard(cloud, mine.preview)
+    assert deploy.status(cloud, STACK).status == "CREATE_COMPLETE"
 
 
 def test_destroying_keeps_the_key_and_deploying_again_finds_it(account: Account) -> None:
@@ -201,7 +281,7 @@ def test_destroying_keeps_the_key_and_deploying_again_finds_it(account: Account)
     removal = deploy.destroy(cloud, STACK, account.events.append)
     assert (removal.key_arn, removal.key_deleted_on) == (first.outputs["KeyArn"], None)
     assert stacks.find_stack(cloud, STACK) is None
-    assert account.client("s3").list_buckets()["Buckets"] == []
+    assert account.zips() == []
 
     second = account.deploy()
     assert (second.address, second.outputs["KeyArn"]) == (first.address, first.outputs["KeyArn"])
@@ -227,6 +307,51 @@ def test_a_key_goes_only_when_its_own_alias_is_named(account: Account) -> None:
     assert removal.key_deleted_on is not None
     key = account.client("kms").describe_key(KeyId=found.outputs["KeyArn"])["KeyMetadata"]
     assert key["KeyState"] == "PendingDeletion"
+
+
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_a_removal_of_stack_and_key_that_was_interrupted_is_run_again(
+    account: Account, *, scheduled: bool
+) -> None:
+    found = account.deploy()
+    cloud, kms = account.root(), account.client("kms")
+    stacks.delete(cloud, STACK, account.events.append)
+    if scheduled:
+        kms.schedule_key_deletion(KeyId=found.outputs["KeyArn"], PendingWindowInDays=30)
+    assert account.zips() != []
+
+    with pytest.raises(StackError, match="there is no stack"):
+        deploy.destroy(cloud, STACK, account.events.append)
+    with pytest.raises(ConfigError):
+        deploy.destroy(cloud, "else", account.events.append, delete_key="alias/bursar-treasury")
+    removal = deploy.destroy(
+        cloud, STACK, account.events.append, delete_key="alias/bursar-treasury"
+    )
+    assert (removal.key_arn, account.zips()) == (found.outputs["KeyArn"], [])
+    assert removal.key_deleted_on is not None
+    key = kms.describe_key(KeyId=removal.key_arn)["KeyMetadata"]
+    assert key["KeyState"] == "PendingDeletion"
+    with pytest.raises(StackError, match="neither"):
+        deploy.destroy(cloud, STACK, account.events.append, delete_key="alias/bursar-treasury")
+
+
+@pytest.mark.parametrize(
+    ("state", "way_out"), [("PendingDeletion", "cancel-key-deletion"), ("Disabled", "enable-key")]
+)
+def test_a_stack_whose_own_key_cannot_sign_shows_it_and_is_not_deployed_again(
+    account: Account, state: str, way_out: str
+) -> None:
+    found = account.deploy()
+    cloud, kms = account.root(), account.client("kms")
+    assert found.key_state == "Enabled"
+    if state == "Disabled":
+        kms.disable_key(KeyId=found.outputs["KeyArn"])
+    else:
+        kms.schedule_key_deletion(KeyId=found.outputs["KeyArn"], PendingWindowInDays=7)
+    assert deploy.status(cloud, STACK).key_state == state
+    with pytest.raises(ConfigError, match=state) as caught:
+        deploy.prepare(cloud, REQUEST)
+    assert way_out in str(caught.value.hint)
 
 
 def test_an_existing_key_is_used_and_its_address_pinned(account: Account) -> None:
@@ -268,6 +393,26 @@ def test_a_failed_creation_names_its_first_cause_and_the_way_out(account: Accoun
         deploy.prepare(cloud, REQUEST)
     deploy.destroy(cloud, STACK, account.events.append)
     assert account.deploy().status == "CREATE_COMPLETE"
+
+
+def test_a_failed_creation_leaves_no_key_behind(account: Account) -> None:
+    cloud = account.root()
+    template = json.loads(template_text(StackPlan()))
+    bad = json.loads(json.dumps(template["Resources"]["SigningKey"]).replace("SECG", "NO"))
+    template["Resources"]["Bad"] = {**bad, "DependsOn": ["SigningKey", "SigningKeyAlias"]}
+    parameters = {"CodeBucket": "bucket", "CodeKey": "none", "CodeSha256": "none"}
+    preview = stacks.preview(cloud, STACK, json.dumps(template), parameters)
+    with pytest.raises(StackError, match="ROLLBACK_COMPLETE"):
+        stacks.apply(cloud, preview, account.events.append)
+    assert "SigningKey" in {event.name for event in account.events if not event.failed}
+    kms = account.client("kms")
+    states = [
+        kms.describe_key(KeyId=each["KeyId"])["KeyMetadata"]["KeyState"]
+        for each in kms.list_keys()["Keys"]
+    ]
+    assert states == ["PendingDeletion"]
+    names = [each["AliasName"] for each in kms.list_aliases()["Aliases"]]
+    assert "alias/bursar-treasury" not in names
 
 
 def test_a_template_cloudformation_turns_down_leaves_no_stack(account: Account) -> None:
@@ -320,6 +465,7 @@ def test_the_commands_deploy_show_and_remove(
     assert {change["name"] for change in made["changes"]} > {"Function", "SigningKey", "Api"}
     assert command("deploy", "--allow-blind-signing", "--yes")["changes"] == []
     assert command("status")["code_is_ours"] is True
+    assert command("outputs")["KeyState"] == "Enabled"
     assert command("outputs")["ApiUrl"] == made["url"]
     assert command("destroy", "--yes")["key_deleted_on"] is None
 

@@ -1,4 +1,8 @@
-"""The private S3 bucket that function zips are deployed from, and the zips in it, named by their hash."""
+"""The private S3 bucket that function zips are deployed from, and the zips in it, named by their hash.
+
+The default bucket's name can be guessed, so somebody else may have made it first. Every call therefore names this
+account as the owner it expects, which S3 checks; a bucket of another account's is neither written nor read.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,10 @@ from typing import Any
 
 from bursar.aws.bundle import Bundle
 from bursar.aws.cloud import Cloud, aws_errors, error_code
-from bursar.errors import AwsAccessDenied
+from bursar.errors import AwsAccessDenied, AwsError
+
+_MISSING = {"404", "NoSuchBucket", "NoSuchKey", "NotFound"}
+_DENIED = {"403", "AccessDenied", "Forbidden"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,49 +34,39 @@ def default_bucket(cloud: Cloud) -> str:
 
 
 def upload(cloud: Cloud, bundle: Bundle, stack: str, bucket: str | None = None) -> Artifact:
-    """Put a stack's zip in the bucket unless it is there, and return where it is.
+    """Put a stack's zip in the bucket unless exactly it is there, and return where it is.
 
-    Without `bucket` the account's own artifact bucket is used, made if missing: private, encrypted, TLS only.
-    It costs `s3:GetObject` and `s3:PutObject`, and to make the bucket `s3:CreateBucket`,
-    `s3:PutBucketPublicAccessBlock`, `s3:PutEncryptionConfiguration` and `s3:PutBucketPolicy`.
+    Without `bucket` the account's own artifact bucket is used, made if missing, and set each time to be private,
+    encrypted, its owner's alone and TLS only. A bucket that is named is taken as it is. It costs `s3:GetObject`
+    and `s3:PutObject`, and for the own bucket `s3:ListBucket`, `s3:CreateBucket`,
+    `s3:PutBucketOwnershipControls`, `s3:PutBucketPublicAccessBlock`, `s3:PutEncryptionConfiguration` and
+    `s3:PutBucketPolicy`.
 
     Raises:
-        AwsError, AwsAccessDenied, AwsCredentials: AWS refused or could not be reached.
+        AwsAccessDenied: a permission is missing, or the bucket is another account's.
+        AwsError, AwsCredentials: AWS refused or could not be reached.
     """
     name = bucket or default_bucket(cloud)
     if bucket is None:
         _ensure_bucket(cloud, name)
     artifact = Artifact(name, f"{_prefix(stack)}{bundle.sha256}.zip", bundle.code_sha256)
-    if not _exists(cloud, artifact):
-        with aws_errors():
-            cloud.s3.put_object(
-                Bucket=name,
-                Key=artifact.key,
-                Body=bundle.data,
-                ContentType="application/zip",
-                ServerSideEncryption="AES256",
-                ExpectedBucketOwner=cloud.account,
-            )
+    if not _holds(cloud, artifact):
+        _put(cloud, artifact, bundle.data)
     return artifact
 
 
 def remove(cloud: Cloud, stack: str, bucket: str | None) -> None:
-    """Delete a stack's zips, and the account's artifact bucket once it is empty. No bucket is no error.
+    """Delete a stack's zips. The bucket stays, and no bucket is no error.
 
-    It costs `s3:ListBucket`, `s3:DeleteObject` and `s3:DeleteBucket`.
+    It costs `s3:ListBucket` and `s3:DeleteObject`.
 
     Raises:
         AwsError, AwsAccessDenied, AwsCredentials: AWS refused or could not be reached.
     """
+    # A bucket that is deleted and made again may answer for minutes that it is still being deleted.
     name = bucket or default_bucket(cloud)
     with aws_errors():
-        _tolerate({"NoSuchBucket", "404"}, lambda: _empty(cloud, name, _prefix(stack)))
-        if name == default_bucket(cloud):
-            # Another stack's zips keep the bucket.
-            _tolerate(
-                {"NoSuchBucket", "404", "BucketNotEmpty"},
-                lambda: cloud.s3.delete_bucket(Bucket=name),
-            )
+        _tolerate(_MISSING, lambda: _empty(cloud, name, _prefix(stack)))
 
 
 def _prefix(stack: str) -> str:
@@ -77,10 +74,14 @@ def _prefix(stack: str) -> str:
 
 
 def _empty(cloud: Cloud, bucket: str, prefix: str) -> None:
-    pages = cloud.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    pages = cloud.s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=prefix, ExpectedBucketOwner=cloud.account
+    )
     for page in pages:
         for each in page.get("Contents", []):
-            cloud.s3.delete_object(Bucket=bucket, Key=each["Key"])
+            cloud.s3.delete_object(
+                Bucket=bucket, Key=each["Key"], ExpectedBucketOwner=cloud.account
+            )
 
 
 def _tolerate(codes: set[str], call: Callable[[], object]) -> None:
@@ -93,19 +94,47 @@ def _tolerate(codes: set[str], call: Callable[[], object]) -> None:
             raise
 
 
-def _exists(cloud: Cloud, artifact: Artifact) -> bool:
+def _holds(cloud: Cloud, artifact: Artifact) -> bool:
+    """Tell whether the very zip is there, by the checksum that S3 keeps of it."""
     from botocore.exceptions import ClientError
 
     with aws_errors():
         try:
-            cloud.s3.head_object(
-                Bucket=artifact.bucket, Key=artifact.key, ExpectedBucketOwner=cloud.account
+            found = cloud.s3.head_object(
+                Bucket=artifact.bucket,
+                Key=artifact.key,
+                ChecksumMode="ENABLED",
+                ExpectedBucketOwner=cloud.account,
             )
         except ClientError as error:
-            if error_code(error) in ("404", "NoSuchKey", "NotFound"):
+            # To those who may not list the bucket S3 says 403 of what is not there.
+            if error_code(error) in _MISSING | _DENIED:
                 return False
             raise
-    return True
+    return found.get("ChecksumSHA256") == artifact.code_sha256
+
+
+def _put(cloud: Cloud, artifact: Artifact, data: bytes) -> None:
+    from botocore.exceptions import ClientError
+
+    with aws_errors():
+        try:
+            cloud.s3.put_object(
+                Bucket=artifact.bucket,
+                Key=artifact.key,
+                Body=data,
+                ContentType="application/zip",
+                ServerSideEncryption="AES256",
+                ChecksumSHA256=artifact.code_sha256,
+                ExpectedBucketOwner=cloud.account,
+            )
+        except ClientError as error:
+            if error_code(error) not in _DENIED:
+                raise
+            raise AwsAccessDenied(
+                f"s3:PutObject on {artifact.bucket} is not allowed, or the bucket is not this account's",
+                hint="allow it for the caller, or name another bucket with --bucket",
+            ) from None
 
 
 def _ensure_bucket(cloud: Cloud, name: str) -> None:
@@ -113,26 +142,49 @@ def _ensure_bucket(cloud: Cloud, name: str) -> None:
 
     with aws_errors():
         try:
-            # The owner is checked, so that a bucket somebody else made under this name is never written to.
             cloud.s3.head_bucket(Bucket=name, ExpectedBucketOwner=cloud.account)
         except ClientError as error:
-            if error_code(error) in ("403", "AccessDenied"):
+            if error_code(error) in _DENIED:
                 raise AwsAccessDenied(
                     f"the bucket {name} is not this account's, or s3:ListBucket is missing",
                     hint="name another bucket with --bucket",
                 ) from None
-            if error_code(error) not in ("404", "NoSuchBucket", "NotFound"):
+            if error_code(error) not in _MISSING:
                 raise
             _create_bucket(cloud, name)
+        _secure(cloud, name)
 
 
 def _create_bucket(cloud: Cloud, name: str) -> None:
+    from botocore.exceptions import ClientError
+
     place: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": cloud.region}}
     if cloud.region == "us-east-1":
         place = {}
-    cloud.s3.create_bucket(Bucket=name, ObjectOwnership="BucketOwnerEnforced", **place)
+    try:
+        cloud.s3.create_bucket(Bucket=name, **place)
+    except ClientError as error:
+        if error_code(error) == "BucketAlreadyExists":
+            raise AwsError(
+                f"the bucket {name} is another account's",
+                hint="name a bucket of this account's with --bucket",
+            ) from None
+        # Another deployment of this account was quicker.
+        if error_code(error) != "BucketAlreadyOwnedByYou":
+            raise
+
+
+def _secure(cloud: Cloud, name: str) -> None:
+    """Make the settings what they must be: a first run may have been interrupted between them."""
+    owner = cloud.account
+    cloud.s3.put_bucket_ownership_controls(
+        Bucket=name,
+        ExpectedBucketOwner=owner,
+        OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+    )
     cloud.s3.put_public_access_block(
         Bucket=name,
+        ExpectedBucketOwner=owner,
         PublicAccessBlockConfiguration={
             "BlockPublicAcls": True,
             "IgnorePublicAcls": True,
@@ -142,13 +194,15 @@ def _create_bucket(cloud: Cloud, name: str) -> None:
     )
     cloud.s3.put_bucket_encryption(
         Bucket=name,
+        ExpectedBucketOwner=owner,
         ServerSideEncryptionConfiguration={
             "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
         },
     )
     if not cloud.emulated:
         # An emulator speaks plain HTTP on the loopback; this policy would lock it out.
-        cloud.s3.put_bucket_policy(Bucket=name, Policy=json.dumps(_tls_only(cloud, name)))
+        policy = json.dumps(_tls_only(cloud, name))
+        cloud.s3.put_bucket_policy(Bucket=name, ExpectedBucketOwner=owner, Policy=policy)
 
 
 def _tls_only(cloud: Cloud, name: str) -> dict[str, Any]:

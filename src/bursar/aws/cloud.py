@@ -1,7 +1,8 @@
 """boto3, kept behind one door: clients for one account and Region, and its errors as ours.
 
 boto3 is imported when the first client is made. An endpoint in `AWS_ENDPOINT_URL` is honoured, as everywhere in
-boto3; where it is set, AWS is an emulator on this machine (`emulated`).
+boto3; where it is on this machine, AWS is an emulator (`is_emulator`). Any other is AWS by another door: a VPC or
+FIPS endpoint, a proxy.
 """
 
 from __future__ import annotations
@@ -40,6 +41,35 @@ _BAD_CREDENTIALS = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+# The permission that a call needs, where AWS does not name it in its answer. S3's are not called as its calls are.
+_PERMISSIONS = {
+    "CreateBucket": "s3:CreateBucket",
+    "DeleteObject": "s3:DeleteObject",
+    "HeadBucket": "s3:ListBucket",
+    "HeadObject": "s3:GetObject",
+    "ListObjectsV2": "s3:ListBucket",
+    "PutBucketEncryption": "s3:PutEncryptionConfiguration",
+    "PutBucketOwnershipControls": "s3:PutBucketOwnershipControls",
+    "PutBucketPolicy": "s3:PutBucketPolicy",
+    "PutObject": "s3:PutObject",
+    "PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "CreateChangeSet": "cloudformation:CreateChangeSet",
+    "DeleteChangeSet": "cloudformation:DeleteChangeSet",
+    "DeleteStack": "cloudformation:DeleteStack",
+    "DescribeChangeSet": "cloudformation:DescribeChangeSet",
+    "DescribeStackEvents": "cloudformation:DescribeStackEvents",
+    "DescribeStacks": "cloudformation:DescribeStacks",
+    "ExecuteChangeSet": "cloudformation:ExecuteChangeSet",
+    "ListChangeSets": "cloudformation:ListChangeSets",
+    "ListStackResources": "cloudformation:ListStackResources",
+    "GetFunctionConfiguration": "lambda:GetFunctionConfiguration",
+    "Invoke": "lambda:InvokeFunction",
+    "DeleteAlias": "kms:DeleteAlias",
+    "DescribeKey": "kms:DescribeKey",
+    "ListResourceTags": "kms:ListResourceTags",
+    "ScheduleKeyDeletion": "kms:ScheduleKeyDeletion",
+}
+_LOOPBACK = re.compile(r"\A127(?:\.[0-9]{1,3}){3}\Z", re.ASCII)
 _ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)")
 _CREDENTIALS_HINT = "sign in as the AWS CLI does, and check with: aws sts get-caller-identity"
 
@@ -52,14 +82,13 @@ class Cloud:
 
     @property
     def endpoint(self) -> str | None:
-        """The emulator's address, or None on AWS itself."""
+        """The endpoint that is set for all of AWS, or None."""
         return os.environ.get("AWS_ENDPOINT_URL") or None
 
     @property
     def emulated(self) -> bool:
         """Is AWS a process on this machine? Functions then run on this machine's interpreter."""
-        host = urlsplit(self.endpoint or "").hostname or ""
-        return host in ("localhost", "::1") or host.startswith("127.")
+        return is_emulator(self.endpoint)
 
     @cached_property
     def session(self) -> boto3.session.Session:
@@ -94,7 +123,7 @@ class Cloud:
     @cached_property
     def s3(self) -> S3Client:
         """S3's client. Path-style against an emulator, which has no name per bucket."""
-        style = "path" if self.endpoint else "auto"
+        style = "path" if self.emulated else "auto"
         client: S3Client = self._client("s3", s3={"addressing_style": style})
         return client
 
@@ -129,9 +158,18 @@ class Cloud:
             return self.session.client(service, config=config)  # type: ignore[call-overload]
 
 
+def is_emulator(endpoint: str | None) -> bool:
+    """Tell whether an endpoint is an emulator's: one on this machine. Every other is a way to AWS itself."""
+    try:
+        host = urlsplit(endpoint or "").hostname or ""
+    except ValueError:
+        return False
+    return host in ("localhost", "::1") or _LOOPBACK.match(host) is not None
+
+
 def api_url(outputs: Mapping[str, str], endpoint: str | None) -> str:
-    """Return where to POST signing requests: the stack's URL, or the emulator's own path to the same stage."""
-    if endpoint is None:
+    """Return where to POST signing requests: the stack's URL, or an emulator's own path to the same stage."""
+    if endpoint is None or not is_emulator(endpoint):
         return outputs["ApiUrl"]
     base = endpoint.rstrip("/")
     return f"{base}/restapis/{outputs['ApiId']}/{outputs['Stage']}/_user_request_/"
@@ -183,7 +221,12 @@ def _translate(error: Exception) -> None:
 def _refused(error: Any, code: str, message: str) -> NoReturn:
     if code in _DENIED:
         named = _ACTION.search(message)
-        action = named.group(1) if named else error.operation_name
+        action = named.group(1) if named else _PERMISSIONS.get(error.operation_name)
+        if action is None:
+            raise AwsAccessDenied(
+                f"AWS does not allow the call {error.operation_name}",
+                hint="the caller lacks the permission that it needs",
+            ) from None
         raise AwsAccessDenied(
             f"AWS does not allow {action}", hint=f"the caller needs the permission {action}"
         ) from None

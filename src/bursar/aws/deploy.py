@@ -7,21 +7,23 @@ look at the changes. Every step can be repeated: an interrupted deployment is si
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from bursar.aws import artifacts, stacks
+from bursar.aws.artifacts import Artifact
 from bursar.aws.bundle import Bundle, build_bundle
 from bursar.aws.cloud import Cloud, api_url, aws_errors
 from bursar.aws.stacks import Preview, Stack, StackEvent
 from bursar.aws.template import CODE_BUCKET, CODE_HASH, CODE_KEY, StackPlan, template_text
 from bursar.aws.wheels import Target, fetch_wheels, host_target
 from bursar.chains import evm
-from bursar.errors import AwsAccessDenied, ConfigError, KmsKeyNotFound, StackError
+from bursar.errors import AwsAccessDenied, ConfigError, KmsError, KmsKeyNotFound, StackError
 from bursar.kms.keys import KeyDescription, Keys
 
 DELETION_DAYS = 30
+_STACK_TAG = "bursar:stack"
 
 Tell = Callable[[StackEvent], None]
 
@@ -49,18 +51,23 @@ class Prepared:
 
     plan: StackPlan
     bundle: Bundle
+    artifact: Artifact
     preview: Preview
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A deployed signer. `address` is None where the caller may not read the public key."""
+    """A deployed signer. `address` is None where the public key cannot be read.
+
+    `key_state` is KMS's word, such as Enabled or PendingDeletion, or `gone`; None where the caller may not look.
+    """
 
     stack: str
     status: str
     outputs: dict[str, str]
     url: str
     address: str | None
+    key_state: str | None = None
     code_is_ours: bool | None = None
 
 
@@ -81,7 +88,7 @@ def prepare(cloud: Cloud, request: DeployRequest) -> Prepared:
     `DescribeChangeSet`.
 
     Raises:
-        ConfigError: the key cannot sign, or a setting is wrong.
+        ConfigError: the key cannot sign, or is about to be deleted; or a setting is wrong.
         StackError: the stack cannot be updated as it is.
         AwsError, KmsError: AWS refused or could not be reached.
     """
@@ -98,51 +105,64 @@ def prepare(cloud: Cloud, request: DeployRequest) -> Prepared:
         CODE_HASH: artifact.code_sha256,
     }
     preview = stacks.preview(cloud, request.stack, template_text(plan), parameters)
-    return Prepared(plan, bundle, preview)
+    return Prepared(plan, bundle, artifact, preview)
 
 
 def finish(cloud: Cloud, prepared: Prepared, tell: Tell) -> Deployment:
     """Execute what was prepared and return the deployed signer. Without changes there is nothing to execute.
 
+    The function's code is then compared with what was built: between upload and deployment somebody else may have
+    written to the bucket, and at any time to the function. It costs `cloudformation:ExecuteChangeSet`,
+    `DescribeStacks`, `DescribeStackEvents`, and what `status` does.
+
     Raises:
-        StackError: it failed and was rolled back; the message is the first cause.
+        StackError: it failed and was rolled back, with the first cause; or other code runs than was built.
         AwsError: AWS refused or could not be reached.
     """
     if prepared.preview.changes:
         stack: Stack | None = stacks.apply(cloud, prepared.preview, tell)
     else:
         stack = stacks.find_stack(cloud, prepared.preview.stack)
-    return _deployment(cloud, _required(stack, prepared.preview.stack))
+    deployment = _deployment(cloud, _required(stack, prepared.preview.stack))
+    _require_code(cloud, deployment, prepared.artifact)
+    return deployment
 
 
 def status(cloud: Cloud, stack: str) -> Deployment:
-    """Return a deployed signer, and whether its function still runs the code that was deployed.
+    """Return a deployed signer, its key's state, and whether its function still runs the code that was deployed.
 
-    It costs `cloudformation:DescribeStacks`, `lambda:GetFunctionConfiguration` and `kms:GetPublicKey`.
+    It costs `cloudformation:DescribeStacks` and `lambda:GetFunctionConfiguration`; and where the caller has them,
+    `kms:GetPublicKey`, `kms:DescribeKey` and `kms:ListAliases`.
 
     Raises:
         StackError: there is no such stack.
         AwsError: AWS refused or could not be reached.
     """
-    return _deployment(cloud, _required(stacks.find_stack(cloud, stack), stack), compare=True)
+    found = _deployment(cloud, _required(stacks.find_stack(cloud, stack), stack))
+    return replace(found, code_is_ours=_running_code(cloud, found) == found.outputs["CodeSha256"])
 
 
 def destroy(cloud: Cloud, stack: str, tell: Tell, *, delete_key: str | None = None) -> Removal:
     """Delete a stack and the code it was deployed from. The key stays, and so do its alias and address.
 
-    With `delete_key`, which must be the key's own alias, the alias goes at once and the key after 30 days.
+    With `delete_key`, which must be the key's own alias, the alias goes at once and the key after 30 days. It can
+    be run again where it was interrupted: without the stack, a key is known by the tag that its stack gave it.
 
     Raises:
         ConfigError: `delete_key` is not the alias of this stack's key; nothing was deleted.
         StackError: there is no such stack, or it could not be deleted; the message is the first cause.
         AwsError: AWS refused or could not be reached.
     """
-    found = _required(stacks.settle(cloud, stack), stack)
-    key_arn = found.outputs.get("KeyArn")
-    if delete_key is not None:
-        key_arn = _confirmed_key(cloud, delete_key, found)
-    stacks.delete(cloud, stack, tell)
-    artifacts.remove(cloud, stack, found.parameters.get(CODE_BUCKET))
+    found = stacks.settle(cloud, stack)
+    if found is None and delete_key is not None:
+        key_arn: str | None = _left_key(cloud, delete_key, stack)
+    else:
+        found = _required(found, stack)
+        key_arn = found.outputs.get("KeyArn")
+        if delete_key is not None:
+            key_arn = _confirmed_key(cloud, delete_key, found)
+        stacks.delete(cloud, stack, tell)
+    artifacts.remove(cloud, stack, found.parameters.get(CODE_BUCKET) if found else None)
     deleted_on = _delete_key(cloud, delete_key, key_arn) if delete_key and key_arn else None
     return Removal(stack, key_arn, deleted_on)
 
@@ -176,28 +196,44 @@ def _existing_key(
         return _usable(keys.describe(request.key))
     if stack is not None and "KeyArn" in stack.outputs:
         makes_it = "SigningKey" in stacks.resource_ids(cloud, stack.name)
-        return None if makes_it else _usable(keys.describe(stack.outputs["KeyArn"]))
+        kept = _usable(_kept_key(keys, stack))
+        return None if makes_it else kept
     try:
         return _usable(keys.describe(request.alias))
     except KmsKeyNotFound:
         return None
 
 
-def _usable(key: KeyDescription) -> KeyDescription:
-    if not key.can_sign:
+def _kept_key(keys: Keys, stack: Stack) -> KeyDescription:
+    try:
+        return keys.describe(stack.outputs["KeyArn"])
+    except KmsKeyNotFound:
         raise ConfigError(
-            f"{key.key_arn} cannot sign for an EVM account: "
-            f"it is {key.key_spec} for {key.key_usage}, {key.state}",
-            hint="name another key with --key, or another alias with --alias",
-        )
-    return key
+            f"the stack's key {stack.outputs['KeyArn']} is gone",
+            hint=f"remove the stack with: bursar aws destroy --stack {stack.name}; a new one has a new address",
+        ) from None
+
+
+def _usable(key: KeyDescription) -> KeyDescription:
+    if key.can_sign:
+        return key
+    enable = f"aws kms enable-key --key-id {key.key_arn}"
+    ways_out = {
+        "Disabled": f"enable it: {enable}",
+        "PendingDeletion": f"keep it: aws kms cancel-key-deletion --key-id {key.key_arn}; then {enable}",
+    }
+    raise ConfigError(
+        f"{key.key_arn} cannot sign for an EVM account: "
+        f"it is {key.key_spec} for {key.key_usage}, {key.state}",
+        hint=ways_out.get(key.state, "name another key with --key, or another alias with --alias"),
+    )
 
 
 def _address(cloud: Cloud, key_arn: str) -> str:
     return evm.parse_spki_der(Keys(cloud.kms).public_key(key_arn).spki_der).address
 
 
-def _deployment(cloud: Cloud, stack: Stack, *, compare: bool = False) -> Deployment:
+def _deployment(cloud: Cloud, stack: Stack) -> Deployment:
     outputs = dict(stack.outputs)
     if "ApiId" not in outputs:
         raise StackError(
@@ -207,16 +243,37 @@ def _deployment(cloud: Cloud, stack: Stack, *, compare: bool = False) -> Deploym
     url = outputs["ApiUrl"] = api_url(outputs, cloud.endpoint)
     try:
         address = _address(cloud, outputs["KeyArn"])
-    except AwsAccessDenied:
+    except (AwsAccessDenied, KmsError):
         address = None
-    ours = _runs(cloud, outputs) if compare else None
-    return Deployment(stack.name, stack.status, outputs, url, address, ours)
+    state = _key_state(cloud, outputs["KeyArn"])
+    return Deployment(stack.name, stack.status, outputs, url, address, state)
 
 
-def _runs(cloud: Cloud, outputs: dict[str, str]) -> bool:
+def _key_state(cloud: Cloud, key_arn: str) -> str | None:
+    try:
+        return Keys(cloud.kms).describe(key_arn).state
+    except KmsKeyNotFound:
+        return "gone"
+    except (AwsAccessDenied, KmsError):
+        return None
+
+
+def _running_code(cloud: Cloud, deployment: Deployment) -> str:
+    name = deployment.outputs["FunctionName"]
     with aws_errors():
-        found = cloud.functions.get_function_configuration(FunctionName=outputs["FunctionName"])
-    return found["CodeSha256"] == outputs["CodeSha256"]
+        return cloud.functions.get_function_configuration(FunctionName=name)["CodeSha256"]
+
+
+def _require_code(cloud: Cloud, deployment: Deployment, artifact: Artifact) -> None:
+    running = _running_code(cloud, deployment)
+    if running != artifact.code_sha256:
+        name = deployment.outputs["FunctionName"]
+        source = f"--s3-bucket {artifact.bucket} --s3-key {artifact.key}"
+        raise StackError(
+            f"the function {name} runs other code ({running}) than was built ({artifact.code_sha256})",
+            hint="find out who changed it; then deploy again, and if nothing changes: "
+            f"aws lambda update-function-code --function-name {name} {source}",
+        )
 
 
 def _required(stack: Stack | None, name: str) -> Stack:
@@ -237,8 +294,31 @@ def _confirmed_key(cloud: Cloud, alias: str, stack: Stack) -> str:
     return key.key_arn
 
 
-def _delete_key(cloud: Cloud, alias: str, key_arn: str) -> datetime:
+def _left_key(cloud: Cloud, alias: str, stack: str) -> str:
+    """Return the key that a stack, gone by now, had made and left behind."""
+    try:
+        key = Keys(cloud.kms).describe(alias)
+    except KmsKeyNotFound:
+        raise StackError(f"there is neither a stack {stack} nor a key {alias}") from None
     with aws_errors():
+        pages = cloud.kms.get_paginator("list_resource_tags").paginate(KeyId=key.key_arn)
+        tags = {each["TagKey"]: each["TagValue"] for page in pages for each in page["Tags"]}
+    if not alias.startswith("alias/") or tags.get(_STACK_TAG) != stack:
+        raise ConfigError(
+            f"there is no stack {stack}, and {alias} is not the alias of a key that it made",
+            hint=f"to delete that key all the same: aws kms schedule-key-deletion --key-id {key.key_arn}",
+        )
+    return key.key_arn
+
+
+def _delete_key(cloud: Cloud, alias: str, key_arn: str) -> datetime:
+    # The alias goes last: until then the command can be run again, and finds the key by it.
+    with aws_errors():
+        deleted_on = cloud.kms.describe_key(KeyId=key_arn)["KeyMetadata"].get("DeletionDate")
+        if deleted_on is None:
+            answer = cloud.kms.schedule_key_deletion(
+                KeyId=key_arn, PendingWindowInDays=DELETION_DAYS
+            )
+            deleted_on = answer["DeletionDate"]
         cloud.kms.delete_alias(AliasName=alias)
-        answer = cloud.kms.schedule_key_deletion(KeyId=key_arn, PendingWindowInDays=DELETION_DAYS)
-    return answer["DeletionDate"]
+    return deleted_on

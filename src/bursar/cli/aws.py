@@ -77,7 +77,7 @@ def deploy(shell: Shell, /, **options: Any) -> None:
 @shared_options
 @click.pass_obj
 def status(shell: Shell, stack: str | None) -> None:
-    """Show the deployed signer, and whether its function still runs the code that was deployed."""
+    """Show the deployed signer, its key's state, and whether its function still runs the deployed code."""
     from bursar.aws.deploy import status as find
 
     _show(shell, find(_cloud(shell), _stack_name(shell, stack)))
@@ -88,11 +88,12 @@ def status(shell: Shell, stack: str | None) -> None:
 @shared_options
 @click.pass_obj
 def outputs(shell: Shell, stack: str | None) -> None:
-    """Print what the stack gives out: ARNs, names and the API's URL."""
+    """Print what the stack gives out: ARNs, names and the API's URL; and the state of its key."""
     from bursar.aws.deploy import status as find
 
     found = find(_cloud(shell), _stack_name(shell, stack))
-    shell.result(found.outputs, _lines(found.outputs))
+    values = {**found.outputs, "KeyState": found.key_state}
+    shell.result(values, _lines(values))
 
 
 @command.command()
@@ -109,6 +110,7 @@ def destroy(shell: Shell, stack: str | None, delete_key: str | None, *, yes: boo
     """Remove the function, its API and their permissions. The key stays unless --delete-key names it.
 
     Without its key a treasury can no longer pay. A key that stays is found again by its alias at the next deploy.
+    The bucket that held the function's code stays too, without it. Interrupted, the command can be run again.
     """
     from bursar.aws.deploy import DELETION_DAYS
     from bursar.aws.deploy import destroy as remove
@@ -141,19 +143,39 @@ def destroy(shell: Shell, stack: str | None, delete_key: str | None, *, yes: boo
 @shared_options
 @click.pass_obj
 def template(shell: Shell, /, **options: Any) -> None:
-    """Print the CloudFormation template that `deploy` would use. Nothing is asked of AWS."""
+    """Print the CloudFormation template that `deploy` would use. Nothing is asked of AWS.
+
+    So an existing key must be named by its ARN, and its address is not pinned; `deploy` looks both up. Without one
+    the template makes a key, where `deploy` uses the key that the alias leads to already.
+    """
     from bursar.aws.template import StackPlan, template_text
 
-    function = shell.config.function
+    request = _request(shell, options)
+    if request.key is not None:
+        _require_key_arn(request.key)
+        shell.say(f"The address of {request.key} is not pinned here; `bursar aws deploy` does it.")
     plan = StackPlan(
-        stage=options["stage"],
-        key_alias=options["alias"] or _default_alias(shell),
-        key_arn=options["key"],
-        blind_signing=options["allow_blind_signing"],
-        runtime=options["runtime"] or function.runtime,
-        architecture=options["architecture"] or function.architecture,
+        stage=request.stage,
+        key_alias=request.alias if request.key is None else options["alias"] or "",
+        key_arn=request.key,
+        blind_signing=request.blind_signing,
+        runtime=request.target.runtime,
+        architecture=request.target.architecture,
     )
     click.echo(template_text(plan), nl=False)
+
+
+def _require_key_arn(key: str) -> None:
+    from bursar.errors import ConfigError
+    from bursar.kms.names import parse_key_name
+
+    name = parse_key_name(key)
+    # IAM knows keys by their ARNs: a statement about an alias would allow nothing.
+    if name.is_alias or name.region is None:
+        raise ConfigError(
+            f"a template needs the key's ARN, and {key} is not one",
+            hint="`bursar key show` prints it; `bursar aws deploy` takes any of the key's names",
+        )
 
 
 def _cloud(shell: Shell) -> Cloud:
@@ -180,7 +202,7 @@ def _request(shell: Shell, options: dict[str, Any]) -> DeployRequest:
     if key is None and options["alias"] is None and not named.startswith("alias/"):
         key = named
     return DeployRequest(
-        stack=_stack_name(shell, options["stack"]),
+        stack=_stack_name(shell, options.get("stack")),
         target=Target(
             options["runtime"] or function.runtime, options["architecture"] or function.architecture
         ),
@@ -188,8 +210,8 @@ def _request(shell: Shell, options: dict[str, Any]) -> DeployRequest:
         key=key,
         stage=options["stage"],
         blind_signing=options["allow_blind_signing"],
-        wheels=options["wheels"],
-        bucket=options["bucket"],
+        wheels=options.get("wheels"),
+        bucket=options.get("bucket"),
     )
 
 
@@ -200,6 +222,7 @@ def _show_changes(shell: Shell, prepared: Prepared) -> None:
     shell.say(f"key: {key}" if key else f"key: {prepared.plan.key_alias}, of this stack")
     for change in preview.changes:
         replaced = " (replaced)" if change.replaces else ""
+        replaced = " (perhaps replaced)" if change.may_replace else replaced
         shell.say(f"  {change.action.lower():8}{change.name} {change.kind}{replaced}")
     if not preview.changes:
         shell.say("nothing to change")
@@ -224,6 +247,7 @@ def _show(shell: Shell, found: Deployment, **more: Any) -> None:
     human = {
         "stack": f"{found.stack} ({found.status})",
         "signer": found.address,
+        "key": found.key_state,
         "url": found.url,
         **{k: v for k, v in found.outputs.items() if k not in ("ApiUrl", "ApiId", "Stage")},
     }

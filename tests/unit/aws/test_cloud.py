@@ -25,9 +25,29 @@ def test_a_denial_names_the_permission_aws_names() -> None:
     assert "user/a" not in caught.value.message
 
 
-def test_a_denial_without_a_name_tells_the_operation() -> None:
-    with pytest.raises(AwsAccessDenied, match="CreateChangeSet"), aws_errors():
-        raise refused("AccessDenied")
+@pytest.mark.parametrize(
+    ("operation", "permission"),
+    [
+        ("CreateChangeSet", "cloudformation:CreateChangeSet"),
+        ("HeadObject", "s3:GetObject"),
+        ("HeadBucket", "s3:ListBucket"),
+        ("ListObjectsV2", "s3:ListBucket"),
+        ("PutBucketEncryption", "s3:PutEncryptionConfiguration"),
+        ("PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+        ("Invoke", "lambda:InvokeFunction"),
+    ],
+)
+def test_a_denial_without_a_name_tells_the_permission_of_the_operation(
+    operation: str, permission: str
+) -> None:
+    with pytest.raises(AwsAccessDenied, match=permission) as caught, aws_errors():
+        raise ClientError({"Error": {"Code": "403", "Message": ""}}, operation)
+    assert permission in str(caught.value.hint)
+
+
+def test_a_denial_of_a_call_nobody_foresaw_names_the_call_and_no_permission() -> None:
+    with pytest.raises(AwsAccessDenied, match="the call SomethingNew"), aws_errors():
+        raise ClientError({"Error": {"Code": "403", "Message": ""}}, "SomethingNew")
 
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch"])
@@ -80,14 +100,19 @@ def test_the_region_is_the_one_given_or_the_environments(monkeypatch: pytest.Mon
         (None, False),
         ("http://127.0.0.1:4566", True),
         ("http://localhost:4566", True),
+        ("http://[::1]:4566", True),
         ("https://vpce-1.kms.us-east-1.vpce.amazonaws.com", False),
+        ("https://api-fips.us-gov-west-1.amazonaws.com", False),
+        ("https://127.example.com", False),
+        ("http://[half", False),
     ],
 )
-def test_aws_is_emulated_only_on_this_machine(
+def test_aws_is_emulated_only_on_this_machine_and_so_is_the_apis_url(
     endpoint: str | None, monkeypatch: pytest.MonkeyPatch, *, emulated: bool
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint or "")
     assert Cloud().emulated is emulated
+    assert (api_url(OUTPUTS, endpoint) != OUTPUTS["ApiUrl"]) is emulated
 
 
 def test_the_apis_url_is_the_stacks_or_the_emulators() -> None:
