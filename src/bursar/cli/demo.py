@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 AMOUNT = "25.00"
 DECIMALS = 6
 COMMAND_SECONDS = 120
+_WORKING = {
+    ("aws", "deploy"): "CloudFormation creates the key, the role, the function and the API",
+    ("transfer", "sign"): "the API asks the function, the function asks KMS",
+    ("transfer", "approve"): "the bundler takes the user operation to the EntryPoint",
+}
 
 
 @click.command("demo")
@@ -96,10 +101,10 @@ class Story:
         outputs: dict[str, str] = deployed["outputs"]
         key = self._run("key", "show")
         self._facts(
-            key=f"{outputs['KeyArn']}  {key['key_spec']}",
-            address=f"{key['address']}  derived from the public key; the private key never leaves KMS",
-            role=f"{outputs['RoleArn']}  may kms:Sign with this one key",
-            api=f"{outputs['ApiUrl']}  POST, IAM-signed calls only",
+            key=(outputs["KeyArn"], f"{key['key_spec']}; the private key never leaves KMS"),
+            address=(key["address"], "derived from the public key"),
+            role=(outputs["RoleArn"], "may kms:Sign with this one key"),
+            api=(outputs["ApiUrl"], "POST; IAM-signed calls only"),
         )
         self.evidence |= {"key_arn": outputs["KeyArn"], "address": key["address"]}
         self.evidence["api_url"] = outputs["ApiUrl"]
@@ -110,7 +115,7 @@ class Story:
         wallet = self._run("wallet", "create", "--yes")
         self._run("wallet", "fund", "100")
         self._facts(
-            wallet=f"{wallet['address']}  a Kernel smart account, deployed by its first payment",
+            wallet=(wallet["address"], "a smart account (Kernel), deployed by its first payment"),
             signer=wallet["admin_signer"],
             balance=f"{self._balance(wallet['address'])} USDC on chain",
         )
@@ -138,10 +143,10 @@ class Story:
         )
         signed = self._run("transfer", "sign", transaction, *payment, by=treasurer)
         self._facts(
-            digest=f"{signed['digest']}  EIP-191 over the 32 bytes of that hash",
-            signature=signed["signature"],
-            signed_by=f"{signed['signed_by']}  verified before it was used",
-            kms_request=signed["signing_request_id"],
+            digest=(signed["digest"], "that hash under EIP-191"),
+            signature=_short(signed["signature"]),
+            signed_by=(signed["signed_by"], "recovered from the signature before it was used"),
+            request=f"{signed['signing_request_id']} at KMS",
         )
 
         self._heading(
@@ -151,7 +156,7 @@ class Story:
         moved = self._units(recipient) - before[1]
         self._facts(
             status=landed["status"],
-            chain_transaction=landed["chain_transaction"],
+            transaction=landed["chain_transaction"],
             treasury=f"{_text(before[0])} → {self._balance(wallet)} USDC",
             recipient=f"{_text(before[1])} → {self._balance(recipient)} USDC",
         )
@@ -178,7 +183,12 @@ class Story:
                 f"CloudTrail holds {len(records)} signatures of the key, not just ours"
             )
         session = records[0]["userIdentity"]["accessKeyId"]
-        self._facts(cloudtrail=f"one kms:Sign with this key: that request, by session {session}")
+        self._facts(
+            cloudtrail=(
+                "one kms:Sign with this key: that request",
+                f"by the function's session {session}",
+            )
+        )
         self.evidence["cloudtrail_event"] = records[0]["eventID"]
 
     def _be_refused(self, api_url: str) -> None:
@@ -218,7 +228,7 @@ class Story:
         self, *arguments: str, by: Mapping[str, str] | None = None, refused: bool = False
     ) -> dict[str, Any]:
         """Run a bursar command as a process, as `by` where given; return its JSON, or the error if `refused`."""
-        self._line(f"[dim]$ bursar {_plain(shlex.join(arguments))}[/]")
+        self._line(f"[dim]$ {_plain(_command_line(arguments))}[/]")
         with (
             self.shell.waiting(f"bursar {arguments[0]} …")
             if self.shell.err.is_terminal
@@ -261,8 +271,12 @@ class Story:
         self._line(f"\n[bold cyan]{step}[/] · {what}")
 
     def _facts(self, **facts: Any) -> None:
-        for name, value in facts.items():
-            self._line(f"  [dim]{name.replace('_', ' '):<18}[/] {_plain(value)}")
+        """Print names and values; a value may be a pair of value and remark."""
+        for name, fact in facts.items():
+            value, remark = fact if isinstance(fact, tuple) else (fact, None)
+            self._line(f"  [dim]{name.replace('_', ' '):<12}[/]  {_plain(value)}")
+            if remark:
+                self._line(f"  [dim]{'':<12}  {_plain(remark)}[/]")
 
     def _line(self, text: str) -> None:
         if not self.shell.json:
@@ -271,6 +285,17 @@ class Story:
 
 def _text(units: int) -> str:
     return to_decimal_text(units, DECIMALS)
+
+
+def _short(text: str) -> str:
+    """Return a long hex value by its two ends; the whole is in `--json`."""
+    return text if len(text) <= 70 else f"{text[:34]}…{text[-32:]}"
+
+
+def _command_line(arguments: tuple[str, ...]) -> str:
+    """Return the command as a person would type it, an option a line where it is long."""
+    line = "bursar " + shlex.join(_short(argument) for argument in arguments)
+    return line if len(line) <= 78 else line.replace(" --", " \\\n      --")
 
 
 def _plain(value: Any) -> str:

@@ -32,8 +32,9 @@ def command() -> None:
 def create(
     shell: Shell, *, alias: str | None, description: str, tags: tuple[str, ...], multi_region: bool
 ) -> None:
-    """Create a secp256k1 signing key under an alias.
+    """Create a signing key under an alias.
 
+    It is ECC_SECG_P256K1, which is secp256k1.
     Only for a key of your own making: `bursar aws deploy` creates one together with the signer.
     Needs kms:CreateKey, kms:CreateAlias, kms:DescribeKey, kms:GetPublicKey, and kms:TagResource for tags.
     """
@@ -53,7 +54,7 @@ def create(
 @shared_options
 @click.pass_obj
 def show(shell: Shell, *, key: str | None) -> None:
-    """Show a key: its ARN, state and the address it controls.
+    """Show a key's ARN, state and address.
 
     KEY is a key id, key ARN, alias name or alias ARN [default: the settings' key].
     Needs kms:DescribeKey, kms:ListAliases and kms:GetPublicKey.

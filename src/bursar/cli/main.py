@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import sys
 import traceback
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 import click
 
 from bursar.cli.shell import Shell, report
-from bursar.errors import BursarError
+from bursar.errors import BursarError, RequestError, UnsupportedOperation
 from bursar.version import VERSION
 
 _COMMANDS = {
-    "aws": "Deploy the signing function and its API, look at them, remove them.",
-    "demo": "Walk the whole path on this machine: a KMS-held key pays a recipient.",
+    "aws": "Deploy the signing function and its API.",
+    "demo": "Watch the whole path on this machine.",
     "key": "Create and look at the signing key in AWS KMS.",
     "recipient": "Register the people who get paid.",
-    "sandbox": "Run AWS, a chain and Crossmint's stand-in on this machine.",
+    "sandbox": "Run AWS, a chain and Crossmint here, for trying out.",
     "sign": "Sign one hash or message with the treasury's key.",
     "transfer": "Start, sign, approve and follow transfers.",
     "wallet": "Create, look at and fund the treasury wallet.",
@@ -36,6 +37,18 @@ class _Lazy(click.Group):
             return None
         command: click.Command = import_module(f"bursar.cli.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as problem:
+            if close := get_close_matches(args[0], _COMMANDS, n=1):
+                raise click.UsageError(
+                    f"{problem.message} Did you mean {close[0]!r}?", ctx
+                ) from None
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -58,28 +71,40 @@ def cli(ctx: click.Context, *, json_output: bool, verbose: bool, config: str | N
     shell.config_file = config
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the command line and exit with its status (`bursar.errors.exit_status` says which)."""
-    sys.exit(run(argv))
-
-
 def run(argv: list[str] | None = None, **extra: Any) -> int:
-    """Run the command line and return its exit status."""
+    """Run the command line and return its exit status (`bursar.errors.exit_status` says which)."""
     arguments = sys.argv[1:] if argv is None else argv
     shell = Shell(json="--json" in arguments, verbose=bool({"-v", "--verbose"} & set(arguments)))
     try:
         # Without its standalone mode, click returns the status of `Exit` and otherwise what the command does.
         status = cli.main(arguments, prog_name="bursar", standalone_mode=False, obj=shell, **extra)
-    except BursarError as error:
-        if shell.verbose:
-            traceback.print_exc()
-        return report(shell, error)
+    except (BursarError, ModuleNotFoundError, click.ClickException) as problem:
+        return _failed(shell, problem)
     except click.exceptions.Exit as done:
         return done.exit_code
-    except click.ClickException as problem:
-        problem.show()
-        return problem.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return 130
     return status if isinstance(status, int) else 0
+
+
+def _failed(shell: Shell, problem: Exception) -> int:
+    if shell.verbose:
+        traceback.print_exception(problem)
+    if isinstance(problem, BursarError):
+        return report(shell, problem)
+    if isinstance(problem, ModuleNotFoundError):
+        if (problem.name or "").startswith("bursar"):
+            raise problem
+        return report(shell, _not_installed(problem))
+    if isinstance(problem, click.ClickException) and not shell.json:
+        problem.show()
+        return problem.exit_code
+    return report(shell, RequestError(str(problem)))
+
+
+def _not_installed(missing: ModuleNotFoundError) -> UnsupportedOperation:
+    return UnsupportedOperation(
+        f"this needs {missing.name}, which is not part of this installation",
+        hint="the sandbox and the demo come with: pip install 'bursar[sandbox]'",
+    )

@@ -32,8 +32,9 @@ def command() -> None:
 def register(
     shell: Shell, *, email: str, first_name: str, last_name: str, born: Any, country: str
 ) -> None:
-    """Register a person and give them a wallet; regulated transfers are paid to its address.
+    """Register a person and give them a wallet.
 
+    Regulated transfers are paid to its address.
     Registering again replaces what was held before. The wallet, made once, is theirs: their e-mail signs for it.
     Scopes: users.create, wallets.create.
     """

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-_PIPED_WIDTH = 1_000
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -51,9 +49,8 @@ class Shell:
         """stdout, for data a person reads."""
         from rich.console import Console
 
-        # Piped, nothing is wrapped: an ARN broken in two is of no use to the next program.
-        console = Console(highlight=False, soft_wrap=True)
-        return console if console.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
+        # Nothing is wrapped: an ARN broken in two is of no use to the next program.
+        return Console(highlight=False, soft_wrap=True)
 
     @cached_property
     def err(self) -> Console:
@@ -115,17 +112,14 @@ class Shell:
         click.confirm(question, abort=True, err=True)
 
 
-def fields(data: Mapping[str, Any]) -> Any:
-    """Return a two-column table of names and values."""
-    from rich.table import Table
+def fields(data: Mapping[str, Any]) -> Text:
+    """Return names and values, one a line. Nothing is wrapped or padded: values are there to be copied."""
+    from rich.text import Text
 
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    for name, value in data.items():
-        if value is not None:
-            table.add_row(name.replace("_", " "), printable(str(value)))
-    return table
+    rows = [(name.replace("_", " "), value) for name, value in data.items() if value is not None]
+    width = max((len(name) for name, _ in rows), default=0)
+    lines = [Text(f"{name:<{width}}  ", "dim") + printable(str(value)) for name, value in rows]
+    return Text("\n").join(lines)
 
 
 def printable(text: str) -> Text:

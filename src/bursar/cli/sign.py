@@ -27,7 +27,8 @@ from bursar.errors import RequestError
     help="Ask the deployed API, its function, or KMS from here [default: the settings', api].",
 )
 @click.option(
-    "--address", help="The account that must sign [default: the settings', or the key's]."
+    "--address",
+    help="The account that must sign [default: the settings'; with --via kms the key's].",
 )
 @shared_options
 @click.pass_obj
@@ -40,7 +41,7 @@ def command(
     via: str | None,
     address: str | None,
 ) -> None:
-    """Sign one hash or message with the treasury's key, and verify what comes back.
+    """Sign one hash or message, and verify what comes back.
 
     A hash says nothing about what it pays: for transfers use `bursar transfer`.
     Needs execute-api:Invoke, lambda:InvokeFunction or kms:Sign, by the way that is asked.

@@ -11,7 +11,7 @@ import click
 from bursar.chains.evm import Scheme
 from bursar.cli import connect
 from bursar.cli.shell import Shell, shared_options
-from bursar.errors import RequestError
+from bursar.errors import CrossmintNotFound, RequestError
 
 if TYPE_CHECKING:
     from bursar.crossmint.client import CrossmintClient
@@ -33,7 +33,11 @@ VIA = click.option(
 def _payment_options(function: F) -> F:
     for option in (
         click.option(
-            "--to", "recipient", required=True, metavar="RECIPIENT", help="Address or user."
+            "--to",
+            "recipient",
+            required=True,
+            metavar="RECIPIENT",
+            help="An address, or a user as in email:ada@example.com.",
         ),
         click.option("--amount", required=True, help="Decimal, in whole tokens: 25.00."),
         click.option("--token", metavar="LOCATOR", help="Another token than the settings'."),
@@ -72,9 +76,10 @@ def command() -> None:
 @shared_options
 @click.pass_obj
 def send(shell: Shell, /, *, via: str | None, yes: bool, **options: Any) -> None:
-    """Pay: start → check → sign → approve → wait until it landed.
+    """Pay, and wait until it landed.
 
-    If it is interrupted, run it again with the same --id: it goes on where it stopped and never pays twice.
+    Start → check → sign → approve → wait. If it is interrupted, run it again with the same --id: it goes on
+    where it stopped and never pays twice.
     """
     from bursar.transfers.steps import Treasurer
 
@@ -103,7 +108,10 @@ def send(shell: Shell, /, *, via: str | None, yes: bool, **options: Any) -> None
 @shared_options
 @click.pass_obj
 def start(shell: Shell, /, **options: Any) -> None:
-    """Start a transfer: Crossmint screens it and waits for the signature. Nothing is paid yet."""
+    """Start a transfer and have it screened.
+
+    Crossmint then waits for the signature. Nothing is paid yet.
+    """
     from bursar.crossmint.locators import SignerLocator
     from bursar.transfers.steps import Patience, start_when_cleared
 
@@ -123,9 +131,10 @@ def start(shell: Shell, /, **options: Any) -> None:
 @shared_options
 @click.pass_obj
 def sign(shell: Shell, /, *, transaction_id: str, via: str | None, **options: Any) -> None:
-    """Sign a waiting transfer, if it pays exactly what you say. It does not hand the signature in.
+    """Sign a transfer, if it pays exactly what you say.
 
-    A transfer that says it pays somebody else, another amount or another token is not signed.
+    A transfer that says it pays somebody else, another amount or another token is not signed. The signature is
+    not handed in; `bursar transfer approve` does that.
     """
     from bursar.crossmint.locators import SignerLocator
     from bursar.transfers import steps
@@ -154,7 +163,9 @@ def sign(shell: Shell, /, *, transaction_id: str, via: str | None, **options: An
 def approve(
     shell: Shell, *, transaction_id: str, signature: str, no_wait: bool, wallet: str | None
 ) -> None:
-    """Hand a signature in; the transaction is then broadcast. Scope: wallets:transactions.sign.
+    """Hand a signature in and wait until it landed.
+
+    The transaction is then broadcast. Scope: wallets:transactions.sign.
 
     A signature that is not the wallet's signer's, over this transaction, is not handed in.
     """
@@ -180,10 +191,20 @@ def approve(
 @shared_options
 @click.pass_obj
 def show(shell: Shell, *, transaction_id: str, wallet: str | None) -> None:
-    """Show where a transfer stands. Scope: wallets:transactions.read."""
+    """Show where a transfer stands.
+
+    TRANSACTION_ID is Crossmint's. Scope: wallets:transactions.read.
+    """
     with connect.crossmint(shell) as client:
         locator = connect.wallet_locator(shell, wallet)
-        shell.result(_data(client.get_transaction(locator, transaction_id)))
+        try:
+            shell.result(_data(client.get_transaction(locator, transaction_id)))
+        except CrossmintNotFound as missing:
+            missing.hint = (
+                "it takes Crossmint's id; to find a payment by your own id, repeat `bursar transfer start` "
+                "with the same --id, --to and --amount"
+            )
+            raise
 
 
 def _hand_in(

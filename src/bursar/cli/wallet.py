@@ -32,8 +32,9 @@ def command() -> None:
 @shared_options
 @click.pass_obj
 def create(shell: Shell, *, alias: str | None, signer_address: str | None, yes: bool) -> None:
-    """Create the company's treasury wallet, whose only admin signer is the key in KMS.
+    """Create the treasury wallet, signed for by the key.
 
+    Its only admin signer is the key in KMS.
     Repeating it returns the same wallet: the alias is what makes it one.
     Needs the API key scope wallets.create, and kms:GetPublicKey where no address is given.
     """
@@ -58,7 +59,10 @@ def create(shell: Shell, *, alias: str | None, signer_address: str | None, yes: 
 @shared_options
 @click.pass_obj
 def show(shell: Shell, *, wallet: str | None) -> None:
-    """Show the wallet: its address and who may sign for it. Scope: wallets.read."""
+    """Show its address and who may sign for it.
+
+    Scope: wallets.read.
+    """
     with connect.crossmint(shell) as client:
         _show(shell, client.get_wallet(connect.wallet_locator(shell, wallet)))
 
@@ -69,7 +73,10 @@ def show(shell: Shell, *, wallet: str | None) -> None:
 @shared_options
 @click.pass_obj
 def balance(shell: Shell, *, wallet: str | None, token: str | None) -> None:
-    """Show what the wallet holds of a token. Scope: wallets:balance.read."""
+    """Show what it holds of a token.
+
+    Scope: wallets:balance.read.
+    """
     from bursar.crossmint.locators import TokenLocator
 
     locator = TokenLocator.parse(token or shell.config.wallet.token)
@@ -89,7 +96,10 @@ def balance(shell: Shell, *, wallet: str | None, token: str | None) -> None:
 @shared_options
 @click.pass_obj
 def fund(shell: Shell, *, amount: int, wallet: str | None) -> None:
-    """Add AMOUNT of Crossmint's test dollar to a staging wallet (1 to 100). Scope: wallets.fund."""
+    """Add test dollars to a staging wallet.
+
+    AMOUNT is 1 to 100 of Crossmint's test dollar. Scope: wallets.fund.
+    """
     if shell.config.crossmint.environment != "staging":
         raise ConfigError(
             "only staging wallets can be funded this way",

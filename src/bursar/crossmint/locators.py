@@ -338,6 +338,11 @@ class RecipientLocator(Locator):
         if len(parts) > 3:
             raise LocatorError(f"{shown(text)} is not a recipient")
         if len(parts) == 1:
+            if not grammar.is_address(text):
+                raise LocatorError(
+                    f"{shown(text)} is not a recipient",
+                    hint="an address, email:ada@example.com or userId:…",
+                )
             return cls(address=text)
         chain = parts[2] if len(parts) == 3 else None
         if parts[0] in USER_KINDS:

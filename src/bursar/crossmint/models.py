@@ -165,7 +165,11 @@ class Transaction(Approvable):
         text = plain(problem.message or problem.reason or "no reason was given")
         kind = RecipientWalletSanctioned if _is_sanction(problem.reason) else TransactionFailed
         reason = plain(problem.reason, 80) if problem.reason else None
-        raise kind(f"transaction {plain(self.id, 80)} failed: {text}", reason=reason)
+        raise kind(
+            f"transaction {plain(self.id, 80)} failed: {text}",
+            hint="it is final and paid nothing; to try again, start a new transfer with a new id",
+            reason=reason,
+        )
 
 
 def _is_sanction(reason: str | None) -> bool:

@@ -182,7 +182,7 @@ def _by_status(call: Call, said: str, status: int, refusal: Refusal) -> Crossmin
 def _conflict(said: str, status: int, reason: str | None) -> CrossmintConflict:
     return CrossmintConflict(
         said,
-        hint="the idempotency key may have been used for something else, or it exists already",
+        hint="it exists already, or this id belongs to another payment: use a new one for a new payment",
         status=status,
         reason=reason,
     )

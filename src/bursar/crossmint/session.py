@@ -134,7 +134,7 @@ class Session:
             finally:
                 response.close()
         except _not_sent(httpx2) as error:
-            failure: CrossmintError = _unreachable(call, error)
+            failure: CrossmintError = _unreachable(call, error, self.origin)
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
             failure = _broken(call, error)
         # Raised here, out of the handler: the other exception holds the request and with it the key.
@@ -210,10 +210,11 @@ def _not_sent(httpx2: Any) -> tuple[type[Exception], ...]:
     )
 
 
-def _unreachable(call: Call, error: Exception) -> CrossmintUnavailable:
+def _unreachable(call: Call, error: Exception, origin: str) -> CrossmintUnavailable:
+    sandbox = "is the sandbox up? bursar sandbox status"
     return CrossmintUnavailable(
         f"could not {call.name}: Crossmint cannot be reached ({type(error).__name__})",
-        hint="nothing was sent; check the network and the base URL",
+        hint=f"nothing was sent; {sandbox if is_loopback(origin) else 'check the network'}",
     )
 
 

@@ -47,6 +47,11 @@ def open_client(region: str | None, profile: str | None, endpoint: str | None) -
         session = boto3.Session(profile_name=profile, region_name=region)
         return session.client("kms", endpoint_url=endpoint)
     except Exception as error:  # noqa: BLE001  boto3 fails here with ValueErrors of its own as well
+        if type(error).__name__ == "NoRegionError":
+            raise ConfigError(
+                "no AWS Region is set",
+                hint="set AWS_REGION, or region under [aws] in bursar.toml",
+            ) from None
         raise ConfigError(
             f"boto3 cannot be set up ({type(error).__name__})",
             hint="check AWS_REGION, AWS_PROFILE and the endpoint's URL",

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import click
 import pytest
@@ -125,6 +127,31 @@ def test_paying_without_a_terminal_needs_yes_and_an_id(monkeypatch, capsys):
     assert said["transfer_id"] == "mine"
     assert run([*PAY, "--yes"]) == 2
     assert "--id" in json.loads(capsys.readouterr().out)["error"]["hint"]
+
+
+def test_values_are_printed_whole_to_be_copied(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    signature = "0x" + "ab" * 65
+    Shell().result({"signature": signature, "signed_by": "0x" + "11" * 20})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [f"signature  {signature}", "signed by  0x" + "11" * 20]
+
+
+def test_a_mistyped_command_is_answered_with_the_near_one(capsys):
+    assert run(["trasnfer"]) == 2
+    assert "'transfer'" in capsys.readouterr().err
+    assert run(["--json", "trasnfer"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "invalid_request"
+
+
+def test_without_an_extra_the_door_says_what_to_install(tmp_path):
+    blocked = "import sys; sys.modules['click'] = None\nfrom bursar.__main__ import main\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", blocked], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert "pip install 'bursar[cli]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_verbose_adds_a_traceback_and_keeps_status_and_document(tmp_path, capsys):
