@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from bursar.sandbox.home import home
+from bursar.home import home
 from bursar.sandbox.setup import Tools
 
 SOURCES = Path(__file__).parent / "sdk"

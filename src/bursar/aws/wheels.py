@@ -6,7 +6,6 @@ Nothing is built or run here: wheels are files. The pinned hashes are in `functi
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import re
 import subprocess
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bursar.errors import AwsError, ConfigError
+from bursar.home import home
 
 REQUIREMENTS = Path(__file__).with_name("function-requirements.txt")
 RUNTIMES = ("python3.11", "python3.12", "python3.13")
@@ -72,13 +72,8 @@ def host_target() -> Target:
 
 
 def cache_directory() -> Path:
-    """Return where wheels are kept: `$BURSAR_HOME/wheels`, by default in the user's data directory."""
-    home = os.environ.get("BURSAR_HOME")
-    if home:
-        return Path(home).expanduser().absolute() / "wheels"
-    from platformdirs import user_data_path
-
-    return user_data_path("bursar", appauthor=False) / "wheels"
+    """Return where wheels are kept: `wheels` in bursar's home."""
+    return home() / "wheels"
 
 
 def prefetch(runtime: str | None = None, architecture: str | None = None) -> tuple[Path, ...]:

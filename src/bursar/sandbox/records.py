@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from bursar.errors import SandboxError
+from bursar.home import home
 from bursar.sandbox.aws import RootKey
-from bursar.sandbox.home import home
 from bursar.sandbox.processes import Process
 
 SERVICES = ("aws", "chain", "crossmint")

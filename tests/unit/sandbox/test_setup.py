@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from bursar.errors import SandboxError
-from bursar.sandbox.home import home
 from bursar.sandbox.setup import components
 from bursar.sandbox.setup.commands import run
 from bursar.sandbox.setup.components import Component, PinnedFile
@@ -279,9 +278,3 @@ def test_the_archives_are_named_as_npm_names_them():
         "account-abstraction-contracts-0.7.0.tgz",
         "rhinestone-modulekit-0.5.9.tgz",
     ]
-
-
-def test_bursar_home_moves_everything(tmp_path):
-    assert home({"BURSAR_HOME": str(tmp_path)}) == tmp_path
-    assert home({"BURSAR_HOME": "here"}) == Path.cwd() / "here"
-    assert home({}).name == "bursar"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bursar.errors import SandboxError
-from bursar.sandbox.home import home
+from bursar.home import home
 from bursar.sandbox.setup import components
 
 Which = Callable[[str], str | None]
