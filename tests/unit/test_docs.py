@@ -70,7 +70,7 @@ def test_nothing_committed_names_this_machine_or_a_registry():
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.split()
     foreign = re.compile(
-        r"https?://(registry\.npmjs\.org|pypi\.org|files\.pythonhosted\.org)|/root/"
+        r"https?://(registry\.npmjs\.org|pypi\.org|files\.pythonhosted\.org)|/[r]oot/"
     )
     for name in files:
         path = ROOT / name

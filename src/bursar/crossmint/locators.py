@@ -17,6 +17,7 @@ an address is kept, since Crossmint's own clients compare it; `==` on signers ig
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Self
 
@@ -37,19 +38,19 @@ _SYMBOL = re.compile(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*", re.ASCII)
 _TOKEN_ID = re.compile(r"0|[1-9][0-9]{0,77}", re.ASCII)
 
 
-class Locator:
+class Locator(ABC):
     """What all locators share: they print as Crossmint writes them and encode as one path segment."""
 
     __slots__ = ()
 
     @classmethod
+    @abstractmethod
     def parse(cls, text: str) -> Self:
         """Return the locator in text.
 
         Raises:
             LocatorError: the text is none of this kind.
         """
-        raise NotImplementedError
 
     @property
     def segment(self) -> str:
