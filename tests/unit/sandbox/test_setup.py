@@ -39,7 +39,7 @@ class Installer:
         self.folder = folder
         self.before = before
         self.commands: list[list[str]] = []
-        self.path: str | None = None
+        self.env: dict[str, str] = {}
 
     def __call__(
         self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None
@@ -47,7 +47,8 @@ class Installer:
         self.commands.append(list(command))
         self.before(command)
         if "ci" in command:
-            self.path = (env or {}).get("PATH")
+            self.env = dict(env or {})
+            Path(self.env["npm_config_cache"]).mkdir(exist_ok=True)
         for part in parts(self.folder):
             if cwd.name == part.folder.name:
                 for need in part.needs:
@@ -84,7 +85,12 @@ def test_the_first_run_installs_and_the_second_runs_nothing(folder):
     ]
     assert install_tools(said.append, folder, run=second, which=machine_which) == []
     assert second.commands == []
-    assert sorted(said) == ["Installing anvil …", "Installing ministack …"]
+    assert sorted(said) == [
+        "Fetching anvil, the chain …",
+        "Fetching anvil, the chain: 0 s",
+        "Installing ministack, the AWS emulator …",
+        "Installing ministack, the AWS emulator: 0 s",
+    ]
     assert tools(folder).ministack[0].endswith("bin/python")
 
 
@@ -104,8 +110,7 @@ def test_a_machine_without_npm_gets_node_from_pypi(folder):
     assert installed == ["ministack", "node", "anvil"]
     node = find_node(folder, no_which)
     assert [*node.npm, "ci"] == next(c for c in installer.commands if "ci" in c)[:3]
-    assert installer.path is not None
-    assert installer.path.startswith(str(node.node.parent))
+    assert installer.env["PATH"].startswith(str(node.node.parent))
 
 
 def test_the_machines_own_npm_is_used_where_there_is_one(tmp_path):
@@ -113,6 +118,14 @@ def test_the_machines_own_npm_is_used_where_there_is_one(tmp_path):
     with pytest.raises(SandboxError, match="no npm") as refused:
         find_node(tmp_path, no_which)
     assert "sandbox setup" in str(refused.value.hint)
+
+
+def test_npm_keeps_out_of_the_users_home_and_its_cache_goes_in_the_end(folder):
+    installer = Installer(folder)
+    install_tools(lambda _line: None, folder, run=installer, which=machine_which)
+    cache = Path(installer.env["npm_config_cache"])
+    assert cache.parent == folder
+    assert not cache.exists()
 
 
 def test_what_fails_half_way_is_not_taken_for_done(folder):
@@ -242,6 +255,13 @@ def test_a_failed_command_shows_its_last_lines_without_passwords(tmp_path):
     assert "https://…@index/" in refused.value.message
     assert "secret" not in refused.value.message
     assert refused.value.message.count("\n  old") == 7
+
+
+@pytest.mark.parametrize("reason", ["SELF_SIGNED_CERT_IN_CHAIN", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"])
+def test_a_proxy_nobody_told_of_is_named_with_the_variable_that_tells(tmp_path, reason):
+    with pytest.raises(SandboxError) as refused:
+        run([sys.executable, "-c", f"print('npm error code {reason}'); exit(1)"], cwd=tmp_path)
+    assert "NODE_EXTRA_CA_CERTS" in str(refused.value.hint)
 
 
 def test_a_command_that_is_not_there_is_a_clear_error(tmp_path):

@@ -14,6 +14,10 @@ from bursar.errors import SandboxError
 _LAST_LINES = 8
 # A proxy's or an index's user and password, as pip and npm may quote them.
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+# How Node and Python name a certificate nobody they trust has signed.
+_UNTRUSTED = re.compile(
+    rb"SELF_SIGNED_CERT|UNABLE_TO_(?:GET_ISSUER|VERIFY)|CERTIFICATE_VERIFY_FAILED"
+)
 
 
 class Run(Protocol):
@@ -54,13 +58,21 @@ def run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = No
     if done.returncode:
         raise SandboxError(
             f"`{_short(command)}` failed:\n{_tail(done.stdout)}",
-            hint="mend what the last lines name (often the network or a proxy), then run "
-            "`bursar sandbox setup` again",
+            hint=_hint(done.stdout),
         )
 
 
+def _hint(output: bytes) -> str:
+    if _UNTRUSTED.search(output):
+        return (
+            "a proxy signs with an authority that npm or pip does not know: name the file of your company's "
+            "certificates in NODE_EXTRA_CA_CERTS and PIP_CERT, then try again"
+        )
+    return "mend what the last lines name (often the network or a proxy), then try again"
+
+
 def _short(command: Sequence[str]) -> str:
-    return " ".join([Path(command[0]).name, *command[1:4]])
+    return " ".join(Path(word).name if Path(word).is_absolute() else word for word in command[:4])
 
 
 def _tail(output: bytes) -> str:

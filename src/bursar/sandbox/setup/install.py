@@ -10,6 +10,7 @@ import shutil
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bursar.errors import SandboxError
-from bursar.sandbox.setup import components
+from bursar.sandbox.setup import components, npm
 from bursar.sandbox.setup.commands import Run, run
 from bursar.sandbox.setup.components import Component, PinnedFile
 from bursar.sandbox.setup.tools import Which, find_node, own_anvil, tools_folder
@@ -25,8 +26,15 @@ from bursar.sandbox.setup.tools import Which, find_node, own_anvil, tools_folder
 Report = Callable[[str], None]
 
 _PIP_ENV = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_USER": "0"}
-_NPM_FLAGS = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
 _LARGEST_MEMBER = 16 * 1024 * 1024
+_TASKS = {
+    "ministack": "Installing ministack, the AWS emulator",
+    "node": "Fetching Node, as there is no npm here",
+    "anvil": "Fetching anvil, the chain",
+    "contracts": "Fetching EntryPoint and Kernel, the contracts of others",
+    "compiled": "Compiling our own contracts",
+    "wheels": "Fetching the signing function's packages",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +65,10 @@ class _Installer:
     def _ensure(self, part: Component, build: Callable[[Component, Path], None]) -> list[str]:
         if part.ready:
             return []
-        self.report(f"Installing {part.name} …")
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder) as aside:
+        with (
+            _told(self.report, part.name),
+            tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder) as aside,
+        ):
             fresh = Path(aside) / part.folder.name
             fresh.mkdir()
             build(part, fresh)
@@ -81,7 +91,7 @@ class _Installer:
         for name in ("package.json", "package-lock.json"):
             (into / name).write_bytes(components.pinned(name))
         node = find_node(self.folder, self.which)
-        self.run([*node.npm, "ci", *_NPM_FLAGS], cwd=into, env=node.env)
+        self.run([*node.npm, "ci", *npm.FLAGS], cwd=into, env=node.env)
         binary = into / part.needs[0]
         if not binary.exists():
             raise SandboxError(
@@ -93,9 +103,9 @@ class _Installer:
     def _contract_files(self, _part: Component, into: Path) -> None:
         node = find_node(self.folder, self.which)
         pins = components.pinned_files()
-        with tempfile.TemporaryDirectory(prefix=".pack-", dir=self.folder) as aside:
+        with tempfile.TemporaryDirectory(prefix=".new-pack-", dir=self.folder) as aside:
             names = [pin.package for pin in pins]
-            pack = [*node.npm, "pack", *names, *_NPM_FLAGS, "--pack-destination", aside]
+            pack = [*node.npm, "pack", *names, *npm.FLAGS, "--pack-destination", aside]
             self.run(pack, cwd=Path(aside), env=node.env)
             for pin in pins:
                 take_file(Path(aside) / pin.archive, pin, into)
@@ -112,11 +122,15 @@ def install(report: Report) -> list[str]:
         SandboxError: the folder cannot be written, a command failed, or an archive is not the pinned one.
         AwsError: the function's wheels cannot be fetched.
     """
-    from bursar.aws.wheels import prefetch
+    from bursar.aws.wheels import cache_directory, host_target, prefetch
 
     installed = install_tools(report, tools_folder())
-    prefetch()
-    return installed
+    if any((cache_directory() / host_target().folder).glob("*.whl")):
+        prefetch()
+        return installed
+    with _told(report, "wheels"):
+        prefetch()
+    return [*installed, "wheels"]
 
 
 def install_tools(
@@ -128,10 +142,13 @@ def install_tools(
         SandboxError: the folder cannot be written, a command failed, or an archive is not the pinned one.
     """
     installer = _Installer(folder, report, run, which)
-    with _alone(folder), ThreadPoolExecutor(3) as side_by_side:
-        parts = (installer.ministack, installer.chain, installer.compiled)
-        jobs = [side_by_side.submit(part) for part in parts]
-        return [name for job in jobs for name in job.result()]
+    with alone(folder):
+        with ThreadPoolExecutor(3) as side_by_side:
+            parts = (installer.ministack, installer.chain, installer.compiled)
+            jobs = [side_by_side.submit(part) for part in parts]
+        installed = [name for job in jobs for name in job.result()]
+        shutil.rmtree(npm.npm_cache(folder), ignore_errors=True)
+        return installed
 
 
 def take_file(archive: Path, pin: PinnedFile, into: Path) -> None:
@@ -167,7 +184,21 @@ def _compiled_contracts(_part: Component, into: Path) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _told(report: Report, name: str) -> Iterator[None]:
+    """Report what is done, and afterwards how long it took."""
+    report(f"{_TASKS[name]} …")
+    began = time.monotonic()
+    yield
+    report(f"{_TASKS[name]}: {time.monotonic() - began:.0f} s")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder of tools against other installers; wait for them where they hold it.
+
+    Raises:
+        SandboxError: the folder cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)

@@ -11,6 +11,7 @@ from pathlib import Path
 from bursar.errors import SandboxError
 from bursar.home import home
 from bursar.sandbox.setup import components
+from bursar.sandbox.setup.npm import npm_environment
 
 Which = Callable[[str], str | None]
 
@@ -109,11 +110,13 @@ def find_node(folder: Path, which: Which = shutil.which) -> Node:
     Raises:
         SandboxError: there are none.
     """
+    env = npm_environment(folder)
     if (npm := which("npm")) and (own := which("node")):
-        return Node(Path(own), [npm], {})
+        return Node(Path(own), [npm], env)
     part = components.node(folder)
     if not part.ready:
-        raise SandboxError("there is no npm on this machine", hint=_HINT)
+        hint = f"put node and npm on PATH, or remove {folder} and run `bursar sandbox setup`"
+        raise SandboxError("there is no npm on this machine", hint=hint)
     binary, npm_cli = (part.folder / need for need in part.needs)
     path = os.pathsep.join([str(binary.parent), os.environ.get("PATH", os.defpath)])
-    return Node(binary, [str(binary), str(npm_cli)], {"PATH": path})
+    return Node(binary, [str(binary), str(npm_cli)], {**env, "PATH": path})
