@@ -18,8 +18,8 @@ from tests.fakes.owner import Owner
 
 
 @pytest.fixture(scope="session")
-def sdk(sandbox_tools: Tools) -> Path:
-    return installed_sdk(sandbox_tools)
+def sdk() -> Path:
+    return installed_sdk()
 
 
 @pytest.mark.timeout(400)

@@ -156,7 +156,7 @@ def test_an_answer_outside_the_schema_would_be_found(sandbox_tools: Tools, tmp_p
 
 def check_types(tools: Tools, folder: Path, answers: list[tuple[str, Json]]) -> None:
     """Compile the answers as literals of the schema's types."""
-    sdk = installed_sdk(tools)
+    sdk = installed_sdk()
     schema = sdk / "node_modules/@crossmint/wallets-sdk/dist/api/gen/types.gen"
     lines = [f"import type * as api from {json.dumps(str(schema))};"]
     lines += [
