@@ -33,7 +33,7 @@ def demo() -> Iterator[subprocess.CompletedProcess[str]]:
     try:
         yield subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
     finally:
-        worlds.down(NAME)
+        worlds.down(NAME, forget=True)
 
 
 @pytest.fixture(scope="module")

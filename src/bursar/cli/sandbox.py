@@ -32,14 +32,14 @@ def command() -> None:
 def setup(shell: Shell) -> None:
     """Install what the sandbox is made of, under BURSAR_HOME; once.
 
-    Uses pip and npm (fetched too where there is none). Afterwards the sandbox needs no network.
+    Uses pip and npm (fetched too where there is none), about a minute. Afterwards the sandbox needs no network.
     """
+    from bursar.home import home
     from bursar.sandbox.setup import install
-    from bursar.sandbox.setup.tools import tools_folder
 
-    with _progress(shell, "Setting the sandbox up") as (report, seconds):
-        installed = install(report)
-    folder = str(tools_folder())
+    with _progress(shell, "Setting the sandbox up") as (_, seconds):
+        installed = install(shell.say)
+    folder = str(home())
     result = {"installed": installed, "folder": folder, "seconds": seconds()}
     what = f"Installed {', '.join(installed)}" if installed else "Everything is there"
     shell.result(result, f"{what}, in {folder} ({seconds()} s)")
@@ -66,12 +66,12 @@ def up(shell: Shell, *, name: str, fresh: bool, foreground: bool) -> None:
         if foreground:
             shell.say("Ctrl-C stops it.")
             world.wait()
+            shell.say("Stopped.")
         else:
             shell.say(f'Point this shell at it: eval "$(bursar sandbox env{_option(name)})"')
     finally:
         if foreground:
             world.down()
-            shell.say("Stopped.")
 
 
 @command.command("status")
@@ -90,16 +90,29 @@ def status(shell: Shell, *, name: str) -> None:
 
 @command.command("down")
 @_name
+@click.option("--forget", is_flag=True, help="Remove what it holds, too.")
+@click.option("--yes", is_flag=True, help="Do not ask before removing.")
 @shared_options
 @click.pass_obj
-def down(shell: Shell, *, name: str) -> None:
-    """Stop a sandbox. What it holds is kept for the next `up`."""
-    from bursar.sandbox.world import down as stop
+def down(shell: Shell, *, name: str, forget: bool, yes: bool) -> None:
+    """Stop a sandbox.
 
+    What it holds (keys, functions, stacks, wallets, the chain, logs) is kept for the next `up`, unless --forget
+    is given.
+    """
+    from bursar.sandbox.world import down as stop
+    from bursar.sandbox.world import kept
+
+    folder = kept(name)
+    if forget and folder:
+        shell.confirm(f"Remove all that sandbox {name} holds ({folder})?", yes=yes)
     with _progress(shell, f"Stopping sandbox {name}") as (_, seconds):
-        stopped = stop(name)
+        stopped = stop(name, forget=forget)
+    result = {"name": name, "stopped": stopped, "forgotten": forget and folder is not None}
     text = f"Stopped ({seconds()} s)" if stopped else f"Sandbox {name} was not up"
-    shell.result({"name": name, "stopped": stopped, "seconds": seconds()}, text)
+    if result["forgotten"]:
+        text += f". Removed {folder}"
+    shell.result({**result, "seconds": seconds()}, text)
 
 
 @command.command("env")
@@ -146,7 +159,7 @@ def _table(services: list[Service]) -> Any:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("service", "address", "process", ""):
+    for column in ("service", "address", "pid", "state"):
         table.add_column(column, overflow="fold")
     for service in services:
         state = "[green]up[/]" if service.running else "[red]ended[/]"

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -115,23 +116,50 @@ class Place:
         return folder
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, *, make: bool = True) -> Iterator[None]:
         """Hold this sandbox against other commands; wait for them where they hold it.
+
+        Without `make`, a folder that is not there, or goes while waiting, is not made: there is nothing to hold.
 
         Raises:
             SandboxError: the folder cannot be written.
         """
+        descriptor = None
+        try:
+            while descriptor is None and (make or self.folder.exists()):
+                descriptor = self._lock()
+            yield
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def remove(self) -> None:
+        """Remove the folder. To be called while it is locked and nothing of the sandbox runs.
+
+        Raises:
+            SandboxError: it cannot be removed, or not all of it.
+        """
+        try:
+            shutil.rmtree(self.folder)
+        except OSError as problem:
+            raise SandboxError(f"{self.folder} cannot be removed: {problem.strerror}") from None
+
+    def _lock(self) -> int | None:
+        """Return the lock's descriptor, or None where who held it removed the folder: try again then."""
+        file = self.folder / "lock"
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self.folder / "logs").mkdir(mode=0o700, exist_ok=True)
-            descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            return None
         except OSError as problem:
             raise SandboxError(
                 f"{self.folder} cannot be written: {problem.strerror}",
                 hint="set BURSAR_HOME to a folder of yours",
             ) from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if file.exists() and file.stat().st_ino == os.fstat(descriptor).st_ino:
+            return descriptor
+        os.close(descriptor)
+        return None

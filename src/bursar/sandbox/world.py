@@ -170,7 +170,7 @@ class World:
 
     def down(self) -> None:
         """Stop it. What it holds is kept for the next `up`."""
-        with self.place.locked():
+        with self.place.locked(make=False):
             if self._keeper:
                 self._keeper.stop()
             _stop(self.place)
@@ -217,13 +217,23 @@ def status(name: str = "default") -> list[Service]:
     return _services(place, record) if record else []
 
 
-def down(name: str = "default") -> bool:
-    """Stop what runs of a sandbox and return whether anything did. What it holds is kept."""
+def down(name: str = "default", *, forget: bool = False) -> bool:
+    """Stop what runs of a sandbox and return whether anything did.
+
+    What it holds is kept for the next `up`, or with `forget` removed, logs and all.
+    """
     place = Place.named(name)
-    if Record.read(place.record) is None:
-        return False
-    with place.locked():
-        return _stop(place)
+    with place.locked(make=False):
+        stopped = _stop(place)
+        if forget and place.folder.exists():
+            place.remove()
+        return stopped
+
+
+def kept(name: str = "default") -> Path | None:
+    """Return the folder of what a sandbox holds, up or not; None where it holds nothing."""
+    folder = Place.named(name).folder
+    return folder if folder.exists() else None
 
 
 def _is_up(record: Record) -> bool:

@@ -6,6 +6,8 @@ import json
 import os
 import platform
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,7 @@ from bursar.errors import SandboxError
 from bursar.sandbox import aws
 from bursar.sandbox.processes import Process
 from bursar.sandbox.records import SERVICES, Place, Record, Running
-from bursar.sandbox.world import World, down, status
+from bursar.sandbox.world import World, down, kept, status
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +97,40 @@ def test_a_sandbox_whose_servers_have_gone_is_not_up():
     assert [service.running for service in status("dead")] == [False, False, False]
     assert down("dead") is False
     assert status("dead") == []
+
+
+def test_down_keeps_what_a_sandbox_holds_until_it_is_told_to_forget(home):
+    place = Place.named("dead")
+    with place.locked():
+        record(ended()).write(place.record)
+    down("dead")
+    assert kept("dead") == place.folder
+    down("dead", forget=True)
+    assert kept("dead") is None
+    assert list((home / "sandbox").iterdir()) == []
+    assert down("dead", forget=True) is False
+
+
+def test_who_waited_while_a_sandbox_was_forgotten_holds_the_new_folder():
+    place, held = Place.named("a"), list[Path]()
+
+    def wait() -> None:
+        with place.locked():
+            record().write(place.record)
+            held.extend(place.folder.iterdir())
+
+    with place.locked():
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        waiting.join(0.05)
+        place.remove()
+    waiting.join()
+    assert {file.name for file in held} == {"lock", "logs", "sandbox.json"}
+
+
+def test_a_forgotten_sandbox_is_not_made_again_to_be_taken_down(home):
+    World(Place.named("gone"), record()).down()
+    assert not (home / "sandbox").exists()
 
 
 def test_a_world_cannot_start_without_tools():
