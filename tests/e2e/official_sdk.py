@@ -29,7 +29,7 @@ def installed_sdk(folder: Path | None = None) -> Path:
     sdk = _sdk(tools_folder() if folder is None else folder)
     if not (sdk / "complete").exists():
         raise SandboxError(
-            "Crossmint's SDK is not installed", hint="`make test` fetches it before the tests"
+            "Crossmint's SDK is not installed: `make test` fetches it before the tests"
         )
     return sdk
 
@@ -81,7 +81,7 @@ def main() -> int:
     """Fetch the SDK and say so; 1 with the reason where that fails."""
     folder = tools_folder()
     if not (_sdk(folder) / "complete").exists():
-        print("Fetching Crossmint's SDK, which the tests run against the sandbox ...")  # noqa: T201
+        print("Fetching Crossmint's SDK for the tests (131 MB, once) ...")  # noqa: T201
     try:
         install_sdk(folder)
     except SandboxError as problem:

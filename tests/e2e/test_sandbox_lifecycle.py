@@ -192,6 +192,8 @@ def test_ctrl_c_leaves_no_process(home):
     with in_foreground(home) as (owner, kept):
         owner.send_signal(signal.SIGINT)
         assert owner.wait(SOON) == 130
+        assert owner.stderr is not None
+        assert owner.stderr.read().lower().count("stopped") == 1
         assert not any(process.alive for process in kept)
     assert answer("status", status=1)["services"] == []
 
@@ -201,6 +203,34 @@ def test_a_sandbox_in_the_foreground_can_be_taken_down_from_elsewhere(home):
         assert answer("down")["stopped"]
         assert owner.wait(SOON) == 0
         assert not any(process.alive for process in kept)
+
+
+def test_a_sandbox_in_the_foreground_can_be_forgotten_from_elsewhere(home):
+    with in_foreground(home) as (owner, kept):
+        assert answer("down", "--forget", "--yes")["forgotten"]
+        assert owner.wait(SOON) == 0
+        assert not any(process.alive for process in kept)
+    assert list((home / "sandbox").iterdir()) == []
+
+
+@pytest.mark.usefixtures("home")
+def test_nothing_is_forgotten_without_a_yes():
+    world = World.up("dear")
+    refused = answer("down", "--name", "dear", "--forget", status=2)
+    assert refused["error"]["hint"] == "give --yes to go ahead"
+    assert all(service.running for service in world.services())
+    down("dear")
+    assert world.place.record.exists()
+    assert not answer("down", "--name", "never", "--forget")["forgotten"]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_person_sees_every_column_named_and_no_line_too_long_for_a_terminal():
+    World.up("seen")
+    shown = bursar("status", "--name", "seen").stdout.splitlines()
+    assert shown[0].split() == ["service", "address", "pid", "state"]
+    assert [line.split()[-1] for line in shown[1:]] == ["up"] * 3
+    assert max(map(len, shown)) < 80
 
 
 def test_a_sandbox_in_the_foreground_ends_when_one_of_its_servers_does(home):
