@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -244,6 +245,59 @@ def test_status_tells_when_the_function_runs_other_code(account: Account, tmp_pa
     with pytest.raises(StackError, match="other code") as caught:
         account.deploy()
     assert "update-function-code" in str(caught.value.hint)
+
+
+def reconfigure(account: Account, found: Deployment, **changes: Any) -> None:
+    account.client("lambda").update_function_configuration(
+        FunctionName=found.outputs["FunctionName"], **changes
+    )
+
+
+def test_blind_signing_switched_on_outside_the_stack_is_shown_and_fails_the_next_deployment(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shut = replace(REQUEST, blind_signing=False)
+    found = account.deploy(shut)
+    assert (found.blind_signing, found.differences) == ("refused", ())
+    variables = {"KMS_KEY_ID": found.outputs["KeyArn"]}
+    opened = variables | {"BURSAR_BLIND_SIGNING": "allowed"}
+    reconfigure(account, found, Environment={"Variables": opened})
+
+    seen = deploy.status(account.root(), STACK)
+    assert (seen.blind_signing, seen.differences) == ("allowed", ("BURSAR_BLIND_SIGNING",))
+    assert run(["aws", "outputs", "--stack", STACK]) == 0
+    outputs = capsys.readouterr().out
+    assert run(["aws", "status", "--stack", STACK]) == 0
+    status = capsys.readouterr().out
+    assert "ALLOWED, though deployed as refused" in status
+    assert "changed outside this stack: BURSAR_BLIND_SIGNING" in status
+    assert re.search(r"^BlindSigning +allowed$", outputs, re.MULTILINE)
+    with pytest.raises(StackError, match="blind signing is allowed") as caught:
+        account.deploy(shut)
+    assert f"'Variables={{KMS_KEY_ID={found.outputs['KeyArn']}}}'" in str(caught.value.hint)
+
+    reconfigure(account, found, Environment={"Variables": variables})
+    assert account.deploy(shut).differences == ()
+
+
+def test_another_handler_role_and_runtime_and_foreign_variables_are_named_without_their_values(
+    account: Account,
+) -> None:
+    found = account.deploy()
+    reconfigure(
+        account,
+        found,
+        Handler="other.handle",
+        Role=found.outputs["RoleArn"] + "-other",
+        Runtime="python3.9",
+        Environment={"Variables": {"LD_PRELOAD": "/tmp/hook.so"}},  # noqa: S108
+    )
+    names = "BURSAR_BLIND_SIGNING, KMS_KEY_ID, LD_PRELOAD, Handler, Role, Runtime"
+    seen = deploy.status(account.root(), STACK)
+    assert ", ".join(seen.differences) == names
+    with pytest.raises(StackError, match=names) as caught:
+        account.deploy()
+    assert "hook.so" not in caught.value.message + str(caught.value.hint)
 
 
 def test_a_zip_that_was_swapped_before_the_deployment_is_found_out_and_put_right(

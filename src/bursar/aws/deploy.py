@@ -7,7 +7,7 @@ look at the changes. Every step can be repeated: an interrupted deployment is si
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from bursar.aws import artifacts, stacks
 from bursar.aws.artifacts import Artifact
 from bursar.aws.bundle import Bundle, build_bundle
 from bursar.aws.cloud import Cloud, api_url, aws_errors
+from bursar.aws.running import Running, require_deployed, running
 from bursar.aws.stacks import Preview, Stack, StackEvent
 from bursar.aws.template import CODE_BUCKET, CODE_HASH, CODE_KEY, StackPlan, template_text
 from bursar.aws.wheels import Target, fetch_wheels, host_target
@@ -60,6 +61,8 @@ class Deployment:
     """A deployed signer. `address` is None where the public key cannot be read.
 
     `key_state` is KMS's word, such as Enabled or PendingDeletion, or `gone`; None where the caller may not look.
+    `blind_signing` is the function's own switch, `allowed` or `refused`, whatever the stack says; `differences`
+    names the settings of the function that were changed outside the stack.
     """
 
     stack: str
@@ -67,8 +70,10 @@ class Deployment:
     outputs: dict[str, str]
     url: str
     address: str | None
-    key_state: str | None = None
-    code_is_ours: bool | None = None
+    key_state: str | None
+    code_is_ours: bool
+    blind_signing: str
+    differences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,25 +116,28 @@ def prepare(cloud: Cloud, request: DeployRequest) -> Prepared:
 def finish(cloud: Cloud, prepared: Prepared, tell: Tell) -> Deployment:
     """Execute what was prepared and return the deployed signer. Without changes there is nothing to execute.
 
-    The function's code is then compared with what was built: between upload and deployment somebody else may have
-    written to the bucket, and at any time to the function. It costs `cloudformation:ExecuteChangeSet`,
-    `DescribeStacks`, `DescribeStackEvents`, and what `status` does.
+    The function's code and settings are then compared with what was deployed: between upload and deployment
+    somebody else may have written to the bucket, and at any time to the function. It costs
+    `cloudformation:ExecuteChangeSet`, `DescribeStacks`, `DescribeStackEvents`, and what `status` does.
 
     Raises:
-        StackError: it failed and was rolled back, with the first cause; or other code runs than was built.
+        StackError: it failed and was rolled back, with the first cause; or other code runs than was built, or with
+            other settings than were deployed.
         AwsError: AWS refused or could not be reached.
     """
     if prepared.preview.changes:
         stack: Stack | None = stacks.apply(cloud, prepared.preview, tell)
     else:
         stack = stacks.find_stack(cloud, prepared.preview.stack)
-    deployment = _deployment(cloud, _required(stack, prepared.preview.stack))
-    _require_code(cloud, deployment, prepared.artifact)
+    found = _required(stack, prepared.preview.stack)
+    deployment, live = _deployment(cloud, found)
+    _require_code(deployment, live, prepared.artifact)
+    require_deployed(deployment.outputs, live)
     return deployment
 
 
 def status(cloud: Cloud, stack: str) -> Deployment:
-    """Return a deployed signer, its key's state, and whether its function still runs the code that was deployed.
+    """Return a deployed signer, its key's state, and whether its function still runs as it was deployed.
 
     It costs `cloudformation:DescribeStacks` and `lambda:GetFunctionConfiguration`; and where the caller has them,
     `kms:GetPublicKey`, `kms:DescribeKey` and `kms:ListAliases`.
@@ -138,8 +146,7 @@ def status(cloud: Cloud, stack: str) -> Deployment:
         StackError: there is no such stack.
         AwsError: AWS refused or could not be reached.
     """
-    found = _deployment(cloud, _required(stacks.find_stack(cloud, stack), stack))
-    return replace(found, code_is_ours=_running_code(cloud, found) == found.outputs["CodeSha256"])
+    return _deployment(cloud, _required(stacks.find_stack(cloud, stack), stack))[0]
 
 
 def destroy(cloud: Cloud, stack: str, tell: Tell, *, delete_key: str | None = None) -> Removal:
@@ -233,7 +240,7 @@ def _address(cloud: Cloud, key_arn: str) -> str:
     return evm.parse_spki_der(Keys(cloud.kms).public_key(key_arn).spki_der).address
 
 
-def _deployment(cloud: Cloud, stack: Stack) -> Deployment:
+def _deployment(cloud: Cloud, stack: Stack) -> tuple[Deployment, Running]:
     outputs = dict(stack.outputs)
     if "ApiId" not in outputs:
         raise StackError(
@@ -245,8 +252,19 @@ def _deployment(cloud: Cloud, stack: Stack) -> Deployment:
         address = _address(cloud, outputs["KeyArn"])
     except (AwsAccessDenied, KmsError):
         address = None
-    state = _key_state(cloud, outputs["KeyArn"])
-    return Deployment(stack.name, stack.status, outputs, url, address, state)
+    live = running(cloud, outputs)
+    found = Deployment(
+        stack=stack.name,
+        status=stack.status,
+        outputs=outputs,
+        url=url,
+        address=address,
+        key_state=_key_state(cloud, outputs["KeyArn"]),
+        code_is_ours=live.code_sha256 == outputs["CodeSha256"],
+        blind_signing=live.blind_signing,
+        differences=live.differences,
+    )
+    return found, live
 
 
 def _key_state(cloud: Cloud, key_arn: str) -> str | None:
@@ -258,19 +276,13 @@ def _key_state(cloud: Cloud, key_arn: str) -> str | None:
         return None
 
 
-def _running_code(cloud: Cloud, deployment: Deployment) -> str:
-    name = deployment.outputs["FunctionName"]
-    with aws_errors():
-        return cloud.functions.get_function_configuration(FunctionName=name)["CodeSha256"]
-
-
-def _require_code(cloud: Cloud, deployment: Deployment, artifact: Artifact) -> None:
-    running = _running_code(cloud, deployment)
-    if running != artifact.code_sha256:
+def _require_code(deployment: Deployment, live: Running, artifact: Artifact) -> None:
+    if live.code_sha256 != artifact.code_sha256:
         name = deployment.outputs["FunctionName"]
         source = f"--s3-bucket {artifact.bucket} --s3-key {artifact.key}"
         raise StackError(
-            f"the function {name} runs other code ({running}) than was built ({artifact.code_sha256})",
+            f"the function {name} runs other code ({live.code_sha256}) "
+            f"than was built ({artifact.code_sha256})",
             hint="find out who changed it; then deploy again, and if nothing changes: "
             f"aws lambda update-function-code --function-name {name} {source}",
         )

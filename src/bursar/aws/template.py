@@ -283,12 +283,14 @@ def _outputs(plan: StackPlan) -> Json:
         "ApiUrl": ("Where to POST signing requests", {"Fn::Sub": f"{url}/{plan.stage}/"}),
         "InvokePolicyArn": ("Attach it to those who may ask", {"Ref": "InvokePolicy"}),
         "CodeSha256": ("The function's code", {"Ref": CODE_HASH}),
+        "Runtime": ("What the function runs on", plan.runtime),
+        "SignerAddress": ("The only address it signs for, where pinned", plan.signer_address),
         "BlindSigning": ("Are bare hashes signed?", ALLOWED if plan.blind_signing else "refused"),
     }
     return {
         name: {"Description": text, "Value": value}
         for name, (text, value) in values.items()
-        if value  # a key of one's own may have no alias
+        if value  # a key of one's own may have no alias; only its address is known beforehand
     }
 
 

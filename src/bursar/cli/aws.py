@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,7 @@ def deploy(shell: Shell, /, **options: Any) -> None:
 @shared_options
 @click.pass_obj
 def status(shell: Shell, stack: str | None) -> None:
-    """Show the deployed signer, its key's state, and whether its function still runs the deployed code."""
+    """Show the deployed signer, its key's state, and whether its function still runs as it was deployed."""
     from bursar.aws.deploy import status as find
 
     _show(shell, find(_cloud(shell), _stack_name(shell, stack)))
@@ -88,12 +88,15 @@ def status(shell: Shell, stack: str | None) -> None:
 @shared_options
 @click.pass_obj
 def outputs(shell: Shell, stack: str | None) -> None:
-    """Print what the stack gives out: ARNs, names and the API's URL; and the state of its key."""
+    """Print what the stack gives out: ARNs, names and the API's URL; and the state of its key.
+
+    BlindSigning is the function's own switch, which somebody may have changed since the deployment.
+    """
     from bursar.aws.deploy import status as find
 
     found = find(_cloud(shell), _stack_name(shell, stack))
-    values = {**found.outputs, "KeyState": found.key_state}
-    shell.result(values, _lines(values))
+    live = {"BlindSigning": found.blind_signing, "KeyState": found.key_state}
+    shell.result({**found.outputs, **live})
 
 
 @command.command()
@@ -130,7 +133,7 @@ def destroy(shell: Shell, stack: str | None, delete_key: str | None, *, yes: boo
         )
     elif removal.key_arn:
         shell.say("The key and its alias stay; deploying again finds them.")
-    shell.result(asdict(removal), _lines(asdict(removal)))
+    shell.result(asdict(removal))
 
 
 @command.command()
@@ -244,18 +247,30 @@ def _line(event: StackEvent) -> str:
 
 
 def _show(shell: Shell, found: Deployment, **more: Any) -> None:
+    from bursar.cli.shell import fields
+
+    apart = ("ApiUrl", "ApiId", "Stage", "BlindSigning")
+    code = "as deployed" if found.code_is_ours else "changed outside this stack"
+    changed = f"changed outside this stack: {', '.join(found.differences)}"
     human = {
         "stack": f"{found.stack} ({found.status})",
         "signer": found.address,
-        "key": found.key_state,
+        "key_state": found.key_state,
         "url": found.url,
-        **{k: v for k, v in found.outputs.items() if k not in ("ApiUrl", "ApiId", "Stage")},
+        **{_label(name): value for name, value in found.outputs.items() if name not in apart},
+        "code": code,
+        "settings": changed if found.differences else "as deployed",
+        "blind signing": _blind_signing(found),
     }
-    if found.code_is_ours is not None:
-        human["code"] = "as deployed" if found.code_is_ours else "changed outside this stack"
-    shell.result({**asdict(found), **more}, _lines(human))
+    shell.result({**asdict(found), **more}, fields(human))
 
 
-def _lines(values: Mapping[str, Any]) -> str:
-    # Not a table: an ARN broken over two lines cannot be copied.
-    return "\n".join(f"{name:16} {value}" for name, value in values.items() if value is not None)
+def _label(output: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", output).lower()
+
+
+def _blind_signing(found: Deployment) -> str:
+    deployed = found.outputs.get("BlindSigning", found.blind_signing)
+    if found.blind_signing == deployed:
+        return deployed
+    return f"{found.blind_signing.upper()}, though deployed as {deployed}"
