@@ -524,6 +524,21 @@ def test_the_commands_deploy_show_and_remove(
     assert command("destroy", "--yes")["key_deleted_on"] is None
 
 
+def test_the_switch_that_matters_is_named_before_the_question_and_in_the_answer(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.deploy()
+    assert run(["aws", "deploy", "--stack", STACK]) == 2
+    said = capsys.readouterr().err
+    assert "blind signing: allowed → refused" in said
+    assert re.search(r"modify +Function AWS::Lambda::Function.*: Environment$", said, re.MULTILINE)
+    assert run(["aws", "deploy", "--stack", STACK, "--yes", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["blind_signing_before"], answer["blind_signing"]) == ("allowed", "refused")
+    [change] = [each for each in answer["changes"] if each["name"] == "Function"]
+    assert change["properties"] == ["Environment"]
+
+
 def test_without_yes_nothing_is_changed(
     account: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:

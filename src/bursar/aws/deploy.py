@@ -17,7 +17,14 @@ from bursar.aws.bundle import Bundle, build_bundle
 from bursar.aws.cloud import Cloud, api_url, aws_errors
 from bursar.aws.running import Running, require_deployed, running
 from bursar.aws.stacks import Preview, Stack, StackEvent
-from bursar.aws.template import CODE_BUCKET, CODE_HASH, CODE_KEY, StackPlan, template_text
+from bursar.aws.template import (
+    CODE_BUCKET,
+    CODE_HASH,
+    CODE_KEY,
+    StackPlan,
+    blind_signing,
+    template_text,
+)
 from bursar.aws.wheels import Target, fetch_wheels, host_target
 from bursar.chains import evm
 from bursar.errors import AwsAccessDenied, ConfigError, KmsError, KmsKeyNotFound, StackError
@@ -48,12 +55,21 @@ class DeployRequest:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A deployment that is ready: its plan, its code, and what it would change. Nothing has changed yet."""
+    """A deployment that is ready: its plan, its code, and what it would change. Nothing has changed yet.
+
+    `blind_signing_before` is `allowed` or `refused` as last deployed, None where nothing is.
+    """
 
     plan: StackPlan
     bundle: Bundle
     artifact: Artifact
     preview: Preview
+    blind_signing_before: str | None
+
+    @property
+    def blind_signing(self) -> str:
+        """What it would be: `allowed` or `refused`."""
+        return blind_signing(allowed=self.plan.blind_signing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +126,12 @@ def prepare(cloud: Cloud, request: DeployRequest) -> Prepared:
         CODE_HASH: artifact.code_sha256,
     }
     preview = stacks.preview(cloud, request.stack, template_text(plan), parameters)
-    return Prepared(plan, bundle, artifact, preview)
+    before = stack.outputs.get("BlindSigning") if stack else None
+    return Prepared(plan, bundle, artifact, preview, before)
 
 
 def finish(cloud: Cloud, prepared: Prepared, tell: Tell) -> Deployment:
-    """Execute what was prepared and return the deployed signer. Without changes there is nothing to execute.
+    """Execute what was prepared and return the deployed signer. Where nothing changes there is nothing to execute.
 
     The function's code and settings are then compared with what was deployed: between upload and deployment
     somebody else may have written to the bucket, and at any time to the function. It costs
@@ -125,7 +142,7 @@ def finish(cloud: Cloud, prepared: Prepared, tell: Tell) -> Deployment:
             other settings than were deployed.
         AwsError: AWS refused or could not be reached.
     """
-    if prepared.preview.changes:
+    if prepared.preview.ready:
         stack: Stack | None = stacks.apply(cloud, prepared.preview, tell)
     else:
         stack = stacks.find_stack(cloud, prepared.preview.stack)
@@ -177,7 +194,10 @@ def destroy(cloud: Cloud, stack: str, tell: Tell, *, delete_key: str | None = No
 def plan_stack(cloud: Cloud, request: DeployRequest, stack: Stack | None) -> StackPlan:
     """Return the plan of a request: which key it uses, and what it runs on.
 
-    A key that is named, or that the alias leads to already, is used; a stack keeps the key it has.
+    A key that is named, or that the alias leads to already, is used; a stack keeps the key it has. The address of a
+    key that the stack makes is never pinned: it is not known before the first deployment, and pinning it at the
+    second would add nothing, since the function is given the key's ARN, not its alias, and no key pair of KMS ever
+    becomes another.
     """
     target = host_target() if cloud.emulated else request.target
     key = _existing_key(cloud, request, stack)

@@ -12,9 +12,8 @@ from typing import Any
 
 from bursar.aws.cloud import Cloud, aws_errors
 from bursar.aws.environment import ALLOWED, BLIND_SIGNING, HANDLER, KEY, SIGNER_ADDRESS
+from bursar.aws.template import blind_signing
 from bursar.errors import StackError
-
-REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def running(cloud: Cloud, outputs: Mapping[str, str]) -> Running:
         )
     # Where the caller may not decrypt the variables they are missing here, and all of them are told to differ.
     variables = found.get("Environment", {}).get("Variables", {})
-    blind = ALLOWED if variables.get(BLIND_SIGNING) == ALLOWED else REFUSED
+    blind = blind_signing(allowed=variables.get(BLIND_SIGNING) == ALLOWED)
     return Running(found["CodeSha256"], blind, _differences(outputs, found, variables))
 
 

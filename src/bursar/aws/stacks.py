@@ -20,7 +20,8 @@ _CAPABILITIES = ["CAPABILITY_IAM"]
 class Change:
     """One resource a change set touches. `action` is Add, Modify, Remove…; `replaces` means a new one is made.
 
-    `may_replace`: CloudFormation knows only while it deploys whether a new one is made.
+    `may_replace`: CloudFormation knows only while it deploys whether a new one is made. `properties` are what a
+    Modify changes, as far as CloudFormation names it.
     """
 
     action: str
@@ -28,17 +29,22 @@ class Change:
     kind: str
     replaces: bool
     may_replace: bool = False
+    properties: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A change set that is ready, not yet executed. Without changes there is nothing to execute."""
+    """A change set, not yet executed. Where it is not `ready`, it is gone: there is nothing to execute.
+
+    One that is ready may have no changes: a stack's outputs are not among the resources that CloudFormation lists.
+    """
 
     stack: str
     stack_id: str
     change_set: str
     creates: bool
     changes: tuple[Change, ...]
+    ready: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +289,7 @@ def _ready(cloud: Cloud, made: Preview) -> Preview:
             )
         reason = found.get("StatusReason", "")
         if found["Status"] == "CREATE_COMPLETE":
-            return replace(made, changes=_changes(found))
+            return replace(made, changes=_changes(found), ready=True)
         if found["Status"] == "FAILED":
             discard(cloud, made)
             if any(words in reason for words in _NOTHING_TO_DO):
@@ -301,9 +307,17 @@ def _changes(found: Any) -> tuple[Change, ...]:
             each["ResourceType"],
             each.get("Replacement") == "True",
             each.get("Replacement") == "Conditional",
+            _properties(each),
         )
         for each in touched
     )
+
+
+def _properties(change: Any) -> tuple[str, ...]:
+    targets = [detail.get("Target", {}) for detail in change.get("Details", [])]
+    # The same property is listed once for each cause of its change.
+    named = dict.fromkeys(target["Name"] for target in targets if target.get("Name"))
+    return tuple(named)
 
 
 def _follow(

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bursar.aws.environment import ALLOWED, BLIND_SIGNING, HANDLER, KEY, SIGNER_ADDRESS
+from bursar.aws.environment import ALLOWED, BLIND_SIGNING, HANDLER, KEY, REFUSED, SIGNER_ADDRESS
 
 Json = dict[str, Any]
 
@@ -60,6 +60,11 @@ def build_template(plan: StackPlan) -> Json:
 def template_text(plan: StackPlan) -> str:
     """Return the template of a plan as JSON text, which CloudFormation takes as it takes YAML."""
     return json.dumps(build_template(plan), indent=2) + "\n"
+
+
+def blind_signing(*, allowed: bool) -> str:
+    """Return the switch as the stack's output `BlindSigning` says it."""
+    return ALLOWED if allowed else REFUSED
 
 
 def _parameters() -> Json:
@@ -285,7 +290,7 @@ def _outputs(plan: StackPlan) -> Json:
         "CodeSha256": ("The function's code", {"Ref": CODE_HASH}),
         "Runtime": ("What the function runs on", plan.runtime),
         "SignerAddress": ("The only address it signs for, where pinned", plan.signer_address),
-        "BlindSigning": ("Are bare hashes signed?", ALLOWED if plan.blind_signing else "refused"),
+        "BlindSigning": ("Are bare hashes signed?", blind_signing(allowed=plan.blind_signing)),
     }
     return {
         name: {"Description": text, "Value": value}

@@ -65,11 +65,16 @@ def deploy(shell: Shell, /, **options: Any) -> None:
     with shell.waiting(f"Building the function's code and comparing stack {request.stack}"):
         prepared = prepare(cloud, request)
     _show_changes(shell, prepared)
-    if prepared.preview.changes:
+    if prepared.preview.ready:
         _confirm(shell, cloud, prepared.preview, yes=options["yes"])
     with shell.waiting(f"Deploying {request.stack}") as update:
         deployment = finish(cloud, prepared, lambda event: update(_line(event)))
-    _show(shell, deployment, changes=[asdict(change) for change in prepared.preview.changes])
+    _show(
+        shell,
+        deployment,
+        blind_signing_before=prepared.blind_signing_before,
+        changes=[asdict(change) for change in prepared.preview.changes],
+    )
 
 
 @command.command()
@@ -226,16 +231,23 @@ def _show_changes(shell: Shell, prepared: Prepared) -> None:
     for change in preview.changes:
         replaced = " (replaced)" if change.replaces else ""
         replaced = " (perhaps replaced)" if change.may_replace else replaced
-        shell.say(f"  {change.action.lower():8}{change.name} {change.kind}{replaced}")
-    if not preview.changes:
+        names = f": {', '.join(change.properties)}" if change.properties else ""
+        shell.say(f"  {change.action.lower():8}{change.name} {change.kind}{replaced}{names}")
+    if not preview.ready:
         shell.say("nothing to change")
+    elif not preview.changes:
+        shell.say("only what the stack gives out changes")
+    before, after = prepared.blind_signing_before, prepared.blind_signing
+    shell.say(f"blind signing: {after if before in (None, after) else f'{before} → {after}'}")
 
 
 def _confirm(shell: Shell, cloud: Cloud, preview: Preview, *, yes: bool) -> None:
     from bursar.aws.stacks import discard
 
     try:
-        shell.confirm(f"Make these {len(preview.changes)} changes?", yes=yes)
+        count = len(preview.changes)
+        what = f"Make these {count} changes?" if count else "Change the stack's outputs?"
+        shell.confirm(what, yes=yes)
     except BaseException:
         discard(cloud, preview)
         raise

@@ -194,6 +194,28 @@ def test_a_change_says_whether_it_makes_a_new_resource_or_perhaps(
     assert (seen.replaces, seen.may_replace) == (replaces, may_replace)
 
 
+def test_a_change_names_each_property_it_changes_once() -> None:
+    targets = [
+        {"Attribute": "Properties", "Name": "Environment"},
+        {"Attribute": "Properties", "Name": "Code"},
+        {"Attribute": "Properties", "Name": "Code"},
+        {"Attribute": "Tags"},
+    ]
+    change = {"Action": "Modify", "LogicalResourceId": "Function", "ResourceType": "T"}
+    details = {"Details": [{"Target": target} for target in targets]}
+    found = {"Status": "CREATE_COMPLETE", "Changes": [{"ResourceChange": change | details}]}
+    formation = CloudFormation("UPDATE_COMPLETE", change_set=found)
+    (seen,) = stacks.preview(cloud_with(formation), "treasury", "{}", {}).changes
+    assert seen.properties == ("Environment", "Code")
+
+
+def test_a_change_set_of_outputs_alone_has_no_changes_and_is_there_to_be_executed() -> None:
+    formation = CloudFormation("UPDATE_COMPLETE")
+    found = stacks.preview(cloud_with(formation), "treasury", "{}", {})
+    assert (found.changes, found.ready) == ((), True)
+    assert formation.calls == []
+
+
 def test_a_stack_at_work_is_waited_for_before_it_is_changed() -> None:
     formation = CloudFormation("UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
     found = stacks.preview(cloud_with(formation), "treasury", "{}", {})
@@ -219,7 +241,8 @@ def test_a_change_set_without_changes_is_nothing_to_do(reason: str) -> None:
     formation = CloudFormation(
         "UPDATE_COMPLETE", change_set={"Status": "FAILED", "StatusReason": reason}
     )
-    assert stacks.preview(cloud_with(formation), "treasury", "{}", {}).changes == ()
+    found = stacks.preview(cloud_with(formation), "treasury", "{}", {})
+    assert (found.changes, found.ready) == ((), False)
     assert formation.calls == ["delete change set"]
 
 
