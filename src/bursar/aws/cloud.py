@@ -7,6 +7,7 @@ FIPS endpoint, a proxy.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -69,7 +70,6 @@ _PERMISSIONS = {
     "ListResourceTags": "kms:ListResourceTags",
     "ScheduleKeyDeletion": "kms:ScheduleKeyDeletion",
 }
-_LOOPBACK = re.compile(r"\A127(?:\.[0-9]{1,3}){3}\Z", re.ASCII)
 _ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)")
 _CREDENTIALS_HINT = "sign in as the AWS CLI does, and check with: aws sts get-caller-identity"
 
@@ -161,10 +161,17 @@ class Cloud:
 def is_emulator(endpoint: str | None) -> bool:
     """Tell whether an endpoint is an emulator's: one on this machine. Every other is a way to AWS itself."""
     try:
-        host = urlsplit(endpoint or "").hostname or ""
+        return is_loopback(urlsplit(endpoint or "").hostname or "")
     except ValueError:
         return False
-    return host in ("localhost", "::1") or _LOOPBACK.match(host) is not None
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host's name or address, an IPv6 one without brackets, is this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def api_url(outputs: Mapping[str, str], endpoint: str | None) -> str:

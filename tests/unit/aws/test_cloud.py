@@ -104,6 +104,8 @@ def test_the_region_is_the_one_given_or_the_environments(monkeypatch: pytest.Mon
         ("https://vpce-1.kms.us-east-1.vpce.amazonaws.com", False),
         ("https://api-fips.us-gov-west-1.amazonaws.com", False),
         ("https://127.example.com", False),
+        ("https://127.0.0.1.example.com", False),
+        ("http://127.999.0.1:4566", False),
         ("http://[half", False),
     ],
 )
