@@ -86,10 +86,10 @@ class Stub:
         return make(self.door(), kms.address)
 
 
-def api_signer(door: Door, address: str) -> ApiSigner:
+def api_signer(door: Door, address: str, patience: Patience = QUICK) -> ApiSigner:
     client = httpx2.Client(transport=httpx2.MockTransport(door.api))
     return ApiSigner(
-        Api.at(URL), address, credentials=lambda: CALLER, client=client, patience=QUICK
+        Api.at(URL), address, credentials=lambda: CALLER, client=client, patience=patience
     )
 
 

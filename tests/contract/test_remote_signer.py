@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 
 import coincurve
@@ -19,7 +21,7 @@ from botocore.credentials import Credentials as BotoCredentials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bursar.aws.remote import Api, ApiSigner
+from bursar.aws.remote import Api, ApiSigner, Patience
 from bursar.aws.replies import read_reply
 from bursar.chains import evm
 from bursar.chains.evm import Scheme
@@ -172,6 +174,82 @@ def test_a_lasting_failure_is_reported_after_four_attempts(door: Door, address: 
     assert len(door.requests) == 4
 
 
+def test_a_failure_keeps_nothing_of_the_request_that_was_signed(door: Door, address: str) -> None:
+    door.script += [httpx2.ReadError("broken") for _ in range(4)]
+    with pytest.raises(SigningServiceUnavailable) as caught:
+        api_signer(door, address).sign_hash(HASH, Scheme.RAW)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+class Drip(httpx2.SyncByteStream):
+    """A body that comes a byte at a time, and never comes to its end within the test."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for self.sent in range(1, 5000):
+            time.sleep(0.002)
+            yield b" "
+
+
+def test_an_answer_that_drips_in_is_given_up_as_a_whole(door: Door, address: str) -> None:
+    drip = Drip()
+    door.script.append(httpx2.Response(200, stream=drip))
+    with pytest.raises(SigningServiceUnavailable, match="TimeoutError"):
+        api_signer(door, address, Patience(attempts=1, answer=0.02)).sign_hash(HASH, Scheme.RAW)
+    assert drip.sent < 100
+
+
+def test_the_request_id_of_an_answer_cannot_steer_the_terminal(
+    door: Door, address: str, key: Key
+) -> None:
+    made = bytearray(key.private.sign_recoverable(evm.digest_of(HASH, Scheme.RAW), hasher=None))
+    made[64] += 27
+    told = answer(address, signature=made.hex(), requestId="\x1b]0;id\n" + "x" * 999)
+    door.script.append(httpx2.Response(200, content=told))
+    signed = api_signer(door, address).sign_hash(HASH, Scheme.RAW)
+    assert signed.request_id is not None
+    assert (signed.request_id.isprintable(), len(signed.request_id)) == (True, 128)
+
+
+@contextmanager
+def api_on_this_machine(door: Door) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            told = door.api(httpx2.Request("POST", URL, headers=dict(self.headers), content=body))
+            self.send_response(told.status_code)
+            self.end_headers()
+            self.wfile.write(told.content)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/prod/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+def test_no_proxy_stands_between_us_and_an_api_on_this_machine(
+    door: Door, address: str, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "generated")
+    with (
+        api_on_this_machine(door) as url,
+        ApiSigner.open(url, address, "us-east-1") as signer,
+    ):
+        assert signer.sign_hash(HASH, Scheme.RAW).address == address
+
+
 def test_api_gateways_own_403_is_a_denial_that_names_the_permission(
     door: Door, address: str
 ) -> None:
@@ -315,7 +393,21 @@ def test_the_request_is_signed_as_botocore_signs_it(door: Door, address: str) ->
         "https://abc.execute-api.us-east-1.amazonaws.com/a b",
         "https://[half/",
         "https://host:port/",
+        "https://host:0/",
+        "https://host:70000/",
+        "https://ü.example/",
+        "https:///x",
+        "https://ho st/",
+        "https://a.example\n/",
+        "https://a..example/",
+        "https://-a.example/",
+        "https://a%2eexample/",
+        "https://@a.example/",
+        "https://[fe80::1%25eth0]/",
+        f"https://{'a' * 64}.example/",
+        "http://127.evil.example/",
         "nothing",
+        "",
     ],
 )
 def test_a_url_that_is_no_apis_is_refused(door: Door, address: str, url: str) -> None:

@@ -7,6 +7,7 @@ what fails in passing is asked again.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import random
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from bursar import strict_json
-from bursar.aws.cloud import Cloud, aws_errors, error_code
+from bursar.aws.cloud import Cloud, aws_errors, error_code, is_loopback
 from bursar.aws.replies import read_reply
 from bursar.chains import evm
 from bursar.chains.evm import Scheme
@@ -44,16 +45,23 @@ if TYPE_CHECKING:
 
 _HOST_REGION = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
 _PLAIN_PATH = re.compile(r"\A/[A-Za-z0-9_.~/-]*\Z")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# RFC 1123, section 2.1; a name of another script has to be given in its ASCII form.
+_HOST_NAME = re.compile(
+    r"\A(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\Z"
+)
 _BUSY = {"TooManyRequestsException", "ServiceException", "EC2ThrottledException"}
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often a failed request is made again, and the longest wait before the first repetition, in seconds."""
+    """How often a failed request is made again, and the longest wait before the first repetition, in seconds.
+
+    `answer` is how many seconds the body of one answer of the API may take, however slowly it drips in.
+    """
 
     attempts: int = 4
     first_wait: float = 0.2
+    answer: float = 30.0
     sleep: Callable[[float], None] = time.sleep
 
     def repeat(self, ask: Callable[[], SignedHash]) -> SignedHash:
@@ -119,7 +127,12 @@ class ApiSigner:
         """
         import httpx2
 
-        client = httpx2.Client(timeout=httpx2.Timeout(30.0, connect=5.0), follow_redirects=False)
+        _, host, _ = _parse_url(url)
+        client = httpx2.Client(
+            timeout=httpx2.Timeout(30.0, connect=5.0),
+            follow_redirects=False,
+            trust_env=not _is_here(host),  # no proxy between us and this machine
+        )
         api = Api.at(url, region or os.environ.get("AWS_REGION"))
         return cls(api, address, credentials=CredentialChain(), client=client)
 
@@ -177,12 +190,15 @@ class ApiSigner:
         signed = self._sigv4.sign(credentials, headers, body, now)
         try:
             with self._client.stream("POST", self._url, content=body, headers=signed) as response:
-                return Response(response.status_code, dict(response.headers), _bounded(response))
-        except httpx2.HTTPError as error:
-            raise SigningServiceUnavailable(
-                f"the signing API could not be reached ({type(error).__name__})",
-                hint="check the network and the API's URL",
-            ) from None
+                answer = _bounded(response, self._patience.answer)
+                return Response(response.status_code, dict(response.headers), answer)
+        except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
+            kind = type(error).__name__
+        # Raised here, out of the handler: the other exception holds the request and with it the session token.
+        raise SigningServiceUnavailable(
+            f"the signing API could not be reached ({kind})",
+            hint="check the network and the API's URL",
+        )
 
     def __repr__(self) -> str:
         return f"ApiSigner({self._url!r}, {self._address!r})"
@@ -265,16 +281,22 @@ def _request(message_hash: bytes, address: str, scheme: Scheme) -> DigestRequest
 
 
 def _parse_url(url: str) -> tuple[str, str, str]:
+    """Return the URL, its authority and its path, in the form in which they are sent and signed."""
+    # urlsplit drops some of what is not printable, and so would sign another URL than was given.
+    if not url.isascii() or not url.isprintable():
+        raise ConfigError("the API's URL is malformed")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise ConfigError("the API's URL is malformed") from None
     path = parts.path or "/"
-    if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ConfigError("the API's URL is not https", hint="`bursar aws outputs` prints it")
-    if parts.query or parts.fragment or parts.username or not _PLAIN_PATH.match(path):
+    if parts.query or parts.fragment or "@" in parts.netloc or not _PLAIN_PATH.match(path):
         raise ConfigError("the API's URL has more than a host and a plain path")
+    if port == 0 or not (_HOST_NAME.match(host) or _is_ipv6(host)):
+        raise ConfigError("the API's URL is malformed", hint="`bursar aws outputs` prints it")
     # HTTP clients leave the scheme's own port out of the Host header, and the signature must agree.
     usual = {"https": 443, "http": 80}[parts.scheme]
     name = f"[{host}]" if ":" in host else host
@@ -282,12 +304,26 @@ def _parse_url(url: str) -> tuple[str, str, str]:
     return f"{parts.scheme}://{authority}{path}", authority, path
 
 
-def _bounded(response: httpx2.Response) -> bytes:
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.IPv6Address(host).scope_id is None
+    except ValueError:
+        return False
+
+
+def _is_here(authority: str) -> bool:
+    return is_loopback(urlsplit(f"//{authority}").hostname or "")
+
+
+def _bounded(response: httpx2.Response, seconds: float) -> bytes:
+    latest = time.monotonic() + seconds
     body = b""
     for chunk in response.iter_bytes():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise SignatureError("the signing API's answer is too large to be one")
+        if time.monotonic() > latest:
+            raise TimeoutError
     return body
 
 

@@ -60,7 +60,7 @@ def _read_answer(body: bytes, request: DigestRequest) -> SignedHash:
         ) from None
     digest = request.digest
     proved = evm.parse_signature(signature, digest, request.signer_address)
-    return SignedHash(proved, digest, request.signer_address, str(request_id)[:128])
+    return SignedHash(proved, digest, request.signer_address, _plain(request_id)[:128])
 
 
 @dataclass(frozen=True, slots=True)
