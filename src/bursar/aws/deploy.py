@@ -194,10 +194,10 @@ def destroy(cloud: Cloud, stack: str, tell: Tell, *, delete_key: str | None = No
 def plan_stack(cloud: Cloud, request: DeployRequest, stack: Stack | None) -> StackPlan:
     """Return the plan of a request: which key it uses, and what it runs on.
 
-    A key that is named, or that the alias leads to already, is used; a stack keeps the key it has. The address of a
-    key that the stack makes is never pinned: it is not known before the first deployment, and pinning it at the
-    second would add nothing, since the function is given the key's ARN, not its alias, and no key pair of KMS ever
-    becomes another.
+    A key that is named, or that the alias leads to already, is used; a stack keeps the key it has. The address of
+    a key that the stack makes is never pinned: it is not known before the first deployment, and pinning it at the
+    second would add nothing, since the function is given the key's ARN, not its alias, and no key pair of KMS
+    ever becomes another.
     """
     target = host_target() if cloud.emulated else request.target
     key = _existing_key(cloud, request, stack)
