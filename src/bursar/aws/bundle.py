@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bursar.aws.environment import HANDLER_MODULE
+from bursar.aws.wheels import Wheel
 from bursar.errors import AwsError
 
 # The files that `from Crypto.Hash import keccak` loads, of the 500 in pycryptodome; everything of coincurve.
@@ -49,8 +50,8 @@ class Bundle:
         return base64.b64encode(hashlib.sha256(self.data).digest()).decode()
 
 
-def build_bundle(wheels: Sequence[Path]) -> Bundle:
-    """Return the zip of the handler, its modules and what it needs of the wheels. Reads files only.
+def build_bundle(wheels: Sequence[Wheel]) -> Bundle:
+    """Return the zip of the handler, its modules and what it needs of the wheels. Reads bursar's files only.
 
     Raises:
         AwsError: a wheel cannot be read, or two hold the same file.
@@ -59,7 +60,7 @@ def build_bundle(wheels: Sequence[Path]) -> Bundle:
     for wheel in wheels:
         for name, data in _wheel_files(wheel):
             if name in files:
-                raise AwsError(f"{wheel.name} brings {name}, which is there already")
+                raise AwsError(f"{wheel.path.name} brings {name}, which is there already")
             files[name] = data
     return Bundle(_zip(files), tuple(sorted(files)))
 
@@ -136,15 +137,15 @@ def _is_module(package: str, name: str) -> bool:
     )
 
 
-def _wheel_files(wheel: Path) -> Iterator[tuple[str, bytes]]:
+def _wheel_files(wheel: Wheel) -> Iterator[tuple[str, bytes]]:
     try:
-        with zipfile.ZipFile(wheel) as archive:
+        with zipfile.ZipFile(io.BytesIO(wheel.data)) as archive:
             for name in sorted(archive.namelist()):
                 if _WANTED.match(name):
                     yield name, archive.read(name)
     except (OSError, zipfile.BadZipFile, NotImplementedError):
         raise AwsError(
-            f"{wheel} cannot be read", hint="delete it and run the command again"
+            f"{wheel.path} cannot be read", hint="delete it and run the command again"
         ) from None
 
 

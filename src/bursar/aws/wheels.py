@@ -59,6 +59,14 @@ class Target:
         return [*platforms, f"--python-version={version}", "--implementation=cp"]
 
 
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A wheel that was verified: the very bytes whose hash was compared, and the file they came from."""
+
+    path: Path
+    data: bytes
+
+
 def host_target() -> Target:
     """Return the target that is this machine and this interpreter.
 
@@ -76,7 +84,7 @@ def cache_directory() -> Path:
     return home() / "wheels"
 
 
-def prefetch(runtime: str | None = None, architecture: str | None = None) -> tuple[Path, ...]:
+def prefetch(runtime: str | None = None, architecture: str | None = None) -> tuple[Wheel, ...]:
     """Fetch wheels into the cache if they are not there, so that a deployment needs no package index later.
 
     Without arguments, or with this machine's own runtime and architecture, they are this machine's, as an
@@ -93,8 +101,8 @@ def prefetch(runtime: str | None = None, architecture: str | None = None) -> tup
 
 def fetch_wheels(
     target: Target, *, find_links: Path | None = None, requirements: Path = REQUIREMENTS
-) -> tuple[Path, ...]:
-    """Return the wheels of a target, each verified against its pinned hash; fetched by pip if not cached.
+) -> tuple[Wheel, ...]:
+    """Return the wheels of a target, each verified against its own package's hashes; fetched by pip if not cached.
 
     `find_links` is a directory of wheels to take them from, in place of the package index.
 
@@ -105,41 +113,51 @@ def fetch_wheels(
     pinned = requirements.read_text(encoding="utf-8")
     if not _complete(folder, pinned):
         _download(target, folder, find_links, requirements)
-    wheels = tuple(_wheel(folder, name, version) for name, version in _pins(pinned))
-    for wheel in wheels:
-        _verify(wheel, pinned)
-    return wheels
+    return tuple(_verified(folder, pin) for pin in _pins(pinned))
 
 
-def _pins(pinned: str) -> list[tuple[str, str]]:
-    return _PIN.findall(pinned)
+@dataclass(frozen=True, slots=True)
+class _Pin:
+    name: str
+    version: str
+    hashes: frozenset[str]
 
 
-def _found(folder: Path, name: str, version: str) -> list[Path]:
-    return sorted(folder.glob(f"{name.replace('-', '_')}-{version}-*.whl"))
+def _pins(pinned: str) -> list[_Pin]:
+    found = list(_PIN.finditer(pinned))
+    ends = [each.start() for each in found[1:]] + [len(pinned)]
+    return [
+        _Pin(each[1], each[2], frozenset(_HASH.findall(pinned, each.end(), end)))
+        for each, end in zip(found, ends, strict=True)
+    ]
+
+
+def _found(folder: Path, pin: _Pin) -> list[Path]:
+    return sorted(folder.glob(f"{pin.name.replace('-', '_')}-{pin.version}-*.whl"))
 
 
 def _complete(folder: Path, pinned: str) -> bool:
-    return all(_found(folder, name, version) for name, version in _pins(pinned))
+    return all(_found(folder, pin) for pin in _pins(pinned))
 
 
-def _wheel(folder: Path, name: str, version: str) -> Path:
-    found = _found(folder, name, version)
+def _verified(folder: Path, pin: _Pin) -> Wheel:
+    found = _found(folder, pin)
     if len(found) != 1:
         raise AwsError(
-            f"{folder} has {len(found)} wheels of {name} {version}",
+            f"{folder} has {len(found)} wheels of {pin.name} {pin.version}",
             hint="delete that directory and try again",
         )
-    return found[0]
-
-
-def _verify(wheel: Path, pinned: str) -> None:
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    if digest not in _HASH.findall(pinned):
+    try:
+        data = found[0].read_bytes()
+    except OSError as problem:
+        raise AwsError(f"{found[0]} cannot be read ({type(problem).__name__})") from None
+    digest = hashlib.sha256(data).hexdigest()
+    if digest not in pin.hashes:
         raise AwsError(
-            f"{wheel} is not the file that was pinned (sha256 {digest[:16]}…)",
+            f"{found[0]} is not the file that was pinned (sha256 {digest[:16]}…)",
             hint="delete it and try again; if it comes back, do not use that source of packages",
         )
+    return Wheel(found[0], data)
 
 
 def _download(target: Target, folder: Path, find_links: Path | None, requirements: Path) -> None:

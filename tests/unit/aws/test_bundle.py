@@ -6,13 +6,13 @@ import io
 import os
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from bursar.aws.bundle import build_bundle, core_modules
+from bursar.aws.wheels import Wheel
 from bursar.errors import AwsError
 
 CORE = [
@@ -41,15 +41,16 @@ CORE = [
 ]
 
 
-def wheel(path: Path, *names: str) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
+def wheel(path: Path, *names: str) -> Wheel:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
         for name in names:
             archive.writestr(name, f"# {name}\n")
-    return path
+    return Wheel(path, data.getvalue())
 
 
 @pytest.fixture
-def wheels(tmp_path: Path) -> list[Path]:
+def wheels(tmp_path: Path) -> list[Wheel]:
     curve = wheel(
         tmp_path / "coincurve-21.0.0-cp311-cp311-any.whl",
         "coincurve/keys.py",
@@ -75,7 +76,7 @@ def test_the_function_carries_exactly_these_modules() -> None:
 
 
 def test_of_the_wheels_only_what_is_loaded_and_the_licences_are_carried(
-    wheels: list[Path],
+    wheels: list[Wheel],
 ) -> None:
     carried = {n for n in build_bundle(wheels).names if not n.startswith("bursar/")}
     assert carried == {
@@ -89,20 +90,17 @@ def test_of_the_wheels_only_what_is_loaded_and_the_licences_are_carried(
 
 
 def test_the_same_inputs_give_the_same_bytes_at_another_time_and_place(
-    wheels: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wheels: list[Wheel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = build_bundle(wheels)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    moved = [path.rename(tmp_path / "elsewhere" / path.name) for path in wheels]
-    for path in moved:
-        os.utime(path, (time.time() - 9e6, time.time() - 9e6))
-        path.chmod(0o600)
+    moved = [Wheel(tmp_path / "elsewhere" / each.path.name, each.data) for each in wheels]
     again = build_bundle(list(reversed(moved)))
     assert again.data == first.data
 
 
-def test_names_are_sorted_and_times_and_modes_fixed(wheels: list[Path]) -> None:
+def test_names_are_sorted_and_times_and_modes_fixed(wheels: list[Wheel]) -> None:
     bundle = build_bundle(wheels)
     with zipfile.ZipFile(io.BytesIO(bundle.data)) as archive:
         entries = archive.infolist()
@@ -112,27 +110,34 @@ def test_names_are_sorted_and_times_and_modes_fixed(wheels: list[Path]) -> None:
     assert modes == {0o644}
 
 
-def test_its_hash_is_written_as_hex_and_as_lambda_does(wheels: list[Path]) -> None:
+def test_its_hash_is_written_as_hex_and_as_lambda_does(wheels: list[Wheel]) -> None:
     bundle = build_bundle(wheels)
     digest = hashlib.sha256(bundle.data)
     assert bundle.sha256 == digest.hexdigest()
     assert base64.b64decode(bundle.code_sha256) == digest.digest()
 
 
-def test_two_wheels_with_the_same_file_are_refused(wheels: list[Path], tmp_path: Path) -> None:
+def test_two_wheels_with_the_same_file_are_refused(wheels: list[Wheel], tmp_path: Path) -> None:
     twin = wheel(tmp_path / "twin.whl", "Crypto/Hash/keccak.py")
     with pytest.raises(AwsError, match="keccak"):
         build_bundle([*wheels, twin])
 
 
 def test_a_damaged_wheel_is_named(tmp_path: Path) -> None:
-    (tmp_path / "broken.whl").write_bytes(b"PK not")
     with pytest.raises(AwsError, match=r"broken\.whl"):
-        build_bundle([tmp_path / "broken.whl"])
+        build_bundle([Wheel(tmp_path / "broken.whl", b"PK not")])
+
+
+def test_the_bytes_that_were_verified_are_bundled_and_not_what_the_file_holds_by_now(
+    tmp_path: Path,
+) -> None:
+    verified = wheel(tmp_path / "tiny.whl", "coincurve/keys.py")
+    verified.path.write_bytes(wheel(tmp_path / "evil.whl", "coincurve/evil.py").data)
+    assert "coincurve/keys.py" in build_bundle([verified]).names
 
 
 def test_the_carried_modules_need_nothing_of_bursar_beside_themselves(
-    wheels: list[Path], tmp_path: Path
+    wheels: list[Wheel], tmp_path: Path
 ) -> None:
     """The zip alone is imported, with this environment's own coincurve and pycryptodome behind it."""
     with zipfile.ZipFile(io.BytesIO(build_bundle(wheels).data)) as archive:

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from bursar.aws.wheels import REQUIREMENTS, Target, cache_directory, fetch_wheels, host_target
+from bursar.aws.wheels import (
+    REQUIREMENTS,
+    Target,
+    Wheel,
+    cache_directory,
+    fetch_wheels,
+    host_target,
+)
 from bursar.errors import AwsError, ConfigError
 
 DATA = b"a wheel"
@@ -34,7 +41,7 @@ def test_a_cached_wheel_of_the_pinned_hash_is_used_without_asking_anyone(
 ) -> None:
     (cache / NAME).write_bytes(DATA)
     found = fetch_wheels(Target("python3.13", "arm64"), requirements=requirements)
-    assert found == (cache / NAME,)
+    assert found == (Wheel(cache / NAME, DATA),)
 
 
 def test_a_cached_wheel_that_is_not_the_pinned_file_is_refused(
@@ -42,6 +49,18 @@ def test_a_cached_wheel_that_is_not_the_pinned_file_is_refused(
 ) -> None:
     (cache / NAME).write_bytes(b"another wheel")
     with pytest.raises(AwsError, match="not the file that was pinned"):
+        fetch_wheels(Target("python3.13", "arm64"), requirements=requirements)
+
+
+def test_a_wheel_of_another_package_that_is_pinned_too_is_refused(
+    cache: Path, requirements: Path
+) -> None:
+    other = b"another wheel"
+    with requirements.open("a") as pinned:
+        pinned.write(f"other==2.0 \\\n    --hash=sha256:{hashlib.sha256(other).hexdigest()}\n")
+    (cache / NAME).write_bytes(other)
+    (cache / "other-2.0-py3-none-any.whl").write_bytes(other)
+    with pytest.raises(AwsError, match=r"tiny-1\.0.*not the file that was pinned"):
         fetch_wheels(Target("python3.13", "arm64"), requirements=requirements)
 
 
