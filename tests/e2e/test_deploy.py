@@ -16,7 +16,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from bursar.aws import deploy, stacks
+from bursar.aws import deploy, removal, stacks
 from bursar.aws.cloud import Cloud
 from bursar.aws.deploy import Deployment, DeployRequest
 from bursar.aws.remote import ApiSigner, LambdaSigner
@@ -332,8 +332,8 @@ def test_a_no_to_an_old_preview_leaves_the_signer_that_was_deployed_since(accoun
 def test_destroying_keeps_the_key_and_deploying_again_finds_it(account: Account) -> None:
     first = account.deploy()
     cloud = account.root()
-    removal = deploy.destroy(cloud, STACK, account.events.append)
-    assert (removal.key_arn, removal.key_deleted_on) == (first.outputs["KeyArn"], None)
+    left = removal.destroy(cloud, STACK, account.events.append)
+    assert (left.key_arn, left.key_deleted_on) == (first.outputs["KeyArn"], None)
     assert stacks.find_stack(cloud, STACK) is None
     assert account.zips() == []
 
@@ -352,13 +352,11 @@ def test_a_key_goes_only_when_its_own_alias_is_named(account: Account) -> None:
     cloud = account.root()
     for wrong in ("alias/other", found.outputs["KeyArn"]):
         with pytest.raises(ConfigError):
-            deploy.destroy(cloud, STACK, account.events.append, delete_key=wrong)
+            removal.destroy(cloud, STACK, account.events.append, delete_key=wrong)
     assert stacks.find_stack(cloud, STACK) is not None
 
-    removal = deploy.destroy(
-        cloud, STACK, account.events.append, delete_key="alias/bursar-treasury"
-    )
-    assert removal.key_deleted_on is not None
+    left = removal.destroy(cloud, STACK, account.events.append, delete_key="alias/bursar-treasury")
+    assert left.key_deleted_on is not None
     key = account.client("kms").describe_key(KeyId=found.outputs["KeyArn"])["KeyMetadata"]
     assert key["KeyState"] == "PendingDeletion"
 
@@ -375,18 +373,16 @@ def test_a_removal_of_stack_and_key_that_was_interrupted_is_run_again(
     assert account.zips() != []
 
     with pytest.raises(StackError, match="there is no stack"):
-        deploy.destroy(cloud, STACK, account.events.append)
+        removal.destroy(cloud, STACK, account.events.append)
     with pytest.raises(ConfigError):
-        deploy.destroy(cloud, "else", account.events.append, delete_key="alias/bursar-treasury")
-    removal = deploy.destroy(
-        cloud, STACK, account.events.append, delete_key="alias/bursar-treasury"
-    )
-    assert (removal.key_arn, account.zips()) == (found.outputs["KeyArn"], [])
-    assert removal.key_deleted_on is not None
-    key = kms.describe_key(KeyId=removal.key_arn)["KeyMetadata"]
+        removal.destroy(cloud, "else", account.events.append, delete_key="alias/bursar-treasury")
+    left = removal.destroy(cloud, STACK, account.events.append, delete_key="alias/bursar-treasury")
+    assert (left.key_arn, account.zips()) == (found.outputs["KeyArn"], [])
+    assert left.key_deleted_on is not None
+    key = kms.describe_key(KeyId=left.key_arn)["KeyMetadata"]
     assert key["KeyState"] == "PendingDeletion"
     with pytest.raises(StackError, match="neither"):
-        deploy.destroy(cloud, STACK, account.events.append, delete_key="alias/bursar-treasury")
+        removal.destroy(cloud, STACK, account.events.append, delete_key="alias/bursar-treasury")
 
 
 @pytest.mark.parametrize(
@@ -445,7 +441,7 @@ def test_a_failed_creation_names_its_first_cause_and_the_way_out(account: Accoun
 
     with pytest.raises(StackError, match="ROLLBACK_COMPLETE"):
         deploy.prepare(cloud, REQUEST)
-    deploy.destroy(cloud, STACK, account.events.append)
+    removal.destroy(cloud, STACK, account.events.append)
     assert account.deploy().status == "CREATE_COMPLETE"
 
 
@@ -493,7 +489,7 @@ def test_what_does_not_exist_is_said_plainly(account: Account) -> None:
     with pytest.raises(StackError, match="there is no stack"):
         deploy.status(cloud, STACK)
     with pytest.raises(StackError, match="there is no stack"):
-        deploy.destroy(cloud, STACK, account.events.append)
+        removal.destroy(cloud, STACK, account.events.append)
 
 
 def test_a_missing_permission_is_named(account: Account) -> None:

@@ -1,4 +1,4 @@
-"""Deploy the signing function and its API, look at them, remove them.
+"""Deploy the signing function and its API, and look at them.
 
 `prepare` builds the zip, uploads it and makes a change set; `finish` executes it. Between the two a person can
 look at the changes. Every step can be repeated: an interrupted deployment is simply run again.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from bursar.aws import artifacts, stacks
 from bursar.aws.artifacts import Artifact
 from bursar.aws.bundle import Bundle, build_bundle
-from bursar.aws.cloud import Cloud, api_url, aws_errors
+from bursar.aws.cloud import Cloud, api_url
 from bursar.aws.running import Running, require_deployed, running
 from bursar.aws.stacks import Preview, Stack, StackEvent
 from bursar.aws.template import (
@@ -29,9 +28,6 @@ from bursar.aws.wheels import Target, fetch_wheels, host_target
 from bursar.chains import evm
 from bursar.errors import AwsAccessDenied, ConfigError, KmsError, KmsKeyNotFound, StackError
 from bursar.kms.keys import KeyDescription, Keys
-
-DELETION_DAYS = 30
-_STACK_TAG = "bursar:stack"
 
 Tell = Callable[[StackEvent], None]
 
@@ -92,15 +88,6 @@ class Deployment:
     differences: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """What `destroy` left. `key_deleted_on` is when AWS deletes the key, None where it is kept."""
-
-    stack: str
-    key_arn: str | None
-    key_deleted_on: datetime | None
-
-
 def prepare(cloud: Cloud, request: DeployRequest) -> Prepared:
     """Build and upload the function's code and make the change set. The stack itself is not touched.
 
@@ -146,7 +133,7 @@ def finish(cloud: Cloud, prepared: Prepared, tell: Tell) -> Deployment:
         stack: Stack | None = stacks.apply(cloud, prepared.preview, tell)
     else:
         stack = stacks.find_stack(cloud, prepared.preview.stack)
-    found = _required(stack, prepared.preview.stack)
+    found = stacks.required(stack, prepared.preview.stack)
     deployment, live = _deployment(cloud, found)
     _require_code(deployment, live, prepared.artifact)
     require_deployed(deployment.outputs, live)
@@ -163,32 +150,7 @@ def status(cloud: Cloud, stack: str) -> Deployment:
         StackError: there is no such stack.
         AwsError: AWS refused or could not be reached.
     """
-    return _deployment(cloud, _required(stacks.find_stack(cloud, stack), stack))[0]
-
-
-def destroy(cloud: Cloud, stack: str, tell: Tell, *, delete_key: str | None = None) -> Removal:
-    """Delete a stack and the code it was deployed from. The key stays, and so do its alias and address.
-
-    With `delete_key`, which must be the key's own alias, the alias goes at once and the key after 30 days. It can
-    be run again where it was interrupted: without the stack, a key is known by the tag that its stack gave it.
-
-    Raises:
-        ConfigError: `delete_key` is not the alias of this stack's key; nothing was deleted.
-        StackError: there is no such stack, or it could not be deleted; the message is the first cause.
-        AwsError: AWS refused or could not be reached.
-    """
-    found = stacks.settle(cloud, stack)
-    if found is None and delete_key is not None:
-        key_arn: str | None = _left_key(cloud, delete_key, stack)
-    else:
-        found = _required(found, stack)
-        key_arn = found.outputs.get("KeyArn")
-        if delete_key is not None:
-            key_arn = _confirmed_key(cloud, delete_key, found)
-        stacks.delete(cloud, stack, tell)
-    artifacts.remove(cloud, stack, found.parameters.get(CODE_BUCKET) if found else None)
-    deleted_on = _delete_key(cloud, delete_key, key_arn) if delete_key and key_arn else None
-    return Removal(stack, key_arn, deleted_on)
+    return _deployment(cloud, stacks.required(stacks.find_stack(cloud, stack), stack))[0]
 
 
 def plan_stack(cloud: Cloud, request: DeployRequest, stack: Stack | None) -> StackPlan:
@@ -306,51 +268,3 @@ def _require_code(deployment: Deployment, live: Running, artifact: Artifact) -> 
             hint="find out who changed it; then deploy again, and if nothing changes: "
             f"aws lambda update-function-code --function-name {name} {source}",
         )
-
-
-def _required(stack: Stack | None, name: str) -> Stack:
-    if stack is None:
-        raise StackError(
-            f"there is no stack {name}", hint="make it with `bursar aws deploy`, or give --stack"
-        )
-    return stack
-
-
-def _confirmed_key(cloud: Cloud, alias: str, stack: Stack) -> str:
-    expected = stack.outputs.get("KeyArn")
-    key = Keys(cloud.kms).describe(alias)
-    if not alias.startswith("alias/") or key.key_arn != expected:
-        raise ConfigError(
-            f"{alias} is not the alias of this stack's key", hint="`bursar aws status` shows it"
-        )
-    return key.key_arn
-
-
-def _left_key(cloud: Cloud, alias: str, stack: str) -> str:
-    """Return the key that a stack, gone by now, had made and left behind."""
-    try:
-        key = Keys(cloud.kms).describe(alias)
-    except KmsKeyNotFound:
-        raise StackError(f"there is neither a stack {stack} nor a key {alias}") from None
-    with aws_errors():
-        pages = cloud.kms.get_paginator("list_resource_tags").paginate(KeyId=key.key_arn)
-        tags = {each["TagKey"]: each["TagValue"] for page in pages for each in page["Tags"]}
-    if not alias.startswith("alias/") or tags.get(_STACK_TAG) != stack:
-        raise ConfigError(
-            f"there is no stack {stack}, and {alias} is not the alias of a key that it made",
-            hint=f"to delete that key all the same: aws kms schedule-key-deletion --key-id {key.key_arn}",
-        )
-    return key.key_arn
-
-
-def _delete_key(cloud: Cloud, alias: str, key_arn: str) -> datetime:
-    # The alias goes last: until then the command can be run again, and finds the key by it.
-    with aws_errors():
-        deleted_on = cloud.kms.describe_key(KeyId=key_arn)["KeyMetadata"].get("DeletionDate")
-        if deleted_on is None:
-            answer = cloud.kms.schedule_key_deletion(
-                KeyId=key_arn, PendingWindowInDays=DELETION_DAYS
-            )
-            deleted_on = answer["DeletionDate"]
-        cloud.kms.delete_alias(AliasName=alias)
-    return deleted_on

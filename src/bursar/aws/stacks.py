@@ -259,6 +259,19 @@ def settle(cloud: Cloud, name: str) -> Stack | None:
     raise StackError(f"the stack {name} is still at work", hint="look at its events and try again")
 
 
+def required(stack: Stack | None, name: str) -> Stack:
+    """Return a stack that has to be there.
+
+    Raises:
+        StackError: it is not.
+    """
+    if stack is None:
+        raise StackError(
+            f"there is no stack {name}", hint="make it with `bursar aws deploy`, or give --stack"
+        )
+    return stack
+
+
 def require_updatable(stack: Stack) -> None:
     """Refuse a stack that CloudFormation will not update in the state it is in.
 

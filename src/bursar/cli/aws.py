@@ -120,11 +120,11 @@ def destroy(shell: Shell, stack: str | None, delete_key: str | None, *, yes: boo
     Without its key a treasury can no longer pay. A key that stays is found again by its alias at the next deploy.
     The bucket that held the function's code stays too, without it. Interrupted, the command can be run again.
     """
-    from bursar.aws.deploy import DELETION_DAYS
-    from bursar.aws.deploy import destroy as remove
+    from bursar.aws.removal import DELETION_DAYS
+    from bursar.aws.removal import destroy as remove
 
     name = _stack_name(shell, stack)
-    what = f"Delete the stack {name} and its code?"
+    what = f"Delete the stack {name} and its code? The key stays."
     if delete_key:
         what = f"Delete the stack {name}, its code, and the key {delete_key} after {DELETION_DAYS} days?"
     shell.confirm(what, yes=yes)

@@ -1,0 +1,93 @@
+"""Remove what was deployed: the stack, the code it was deployed from, and the key where it is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from bursar.aws import artifacts, stacks
+from bursar.aws.cloud import Cloud, aws_errors
+from bursar.aws.stacks import Stack, StackEvent
+from bursar.aws.template import CODE_BUCKET
+from bursar.errors import ConfigError, KmsKeyNotFound, StackError
+from bursar.kms.keys import Keys
+
+DELETION_DAYS = 30
+_STACK_TAG = "bursar:stack"
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What `destroy` left. `key_deleted_on` is when AWS deletes the key, None where it is kept."""
+
+    stack: str
+    key_arn: str | None
+    key_deleted_on: datetime | None
+
+
+def destroy(
+    cloud: Cloud, stack: str, tell: Callable[[StackEvent], None], *, delete_key: str | None = None
+) -> Removal:
+    """Delete a stack and the code it was deployed from. The key stays, and so do its alias and address.
+
+    With `delete_key`, which must be the key's own alias, the alias goes at once and the key after 30 days. It can
+    be run again where it was interrupted: without the stack, a key is known by the tag that its stack gave it.
+
+    Raises:
+        ConfigError: `delete_key` is not the alias of this stack's key; nothing was deleted.
+        StackError: there is no such stack, or it could not be deleted; the message is the first cause.
+        AwsError: AWS refused or could not be reached.
+    """
+    found = stacks.settle(cloud, stack)
+    if found is None and delete_key is not None:
+        key_arn: str | None = _left_key(cloud, delete_key, stack)
+    else:
+        found = stacks.required(found, stack)
+        key_arn = found.outputs.get("KeyArn")
+        if delete_key is not None:
+            key_arn = _confirmed_key(cloud, delete_key, found)
+        stacks.delete(cloud, stack, tell)
+    artifacts.remove(cloud, stack, found.parameters.get(CODE_BUCKET) if found else None)
+    deleted_on = _delete_key(cloud, delete_key, key_arn) if delete_key and key_arn else None
+    return Removal(stack, key_arn, deleted_on)
+
+
+def _confirmed_key(cloud: Cloud, alias: str, stack: Stack) -> str:
+    expected = stack.outputs.get("KeyArn")
+    key = Keys(cloud.kms).describe(alias)
+    if not alias.startswith("alias/") or key.key_arn != expected:
+        raise ConfigError(
+            f"{alias} is not the alias of this stack's key", hint="`bursar aws status` shows it"
+        )
+    return key.key_arn
+
+
+def _left_key(cloud: Cloud, alias: str, stack: str) -> str:
+    """Return the key that a stack, gone by now, had made and left behind."""
+    try:
+        key = Keys(cloud.kms).describe(alias)
+    except KmsKeyNotFound:
+        raise StackError(f"there is neither a stack {stack} nor a key {alias}") from None
+    with aws_errors():
+        pages = cloud.kms.get_paginator("list_resource_tags").paginate(KeyId=key.key_arn)
+        tags = {each["TagKey"]: each["TagValue"] for page in pages for each in page["Tags"]}
+    if not alias.startswith("alias/") or tags.get(_STACK_TAG) != stack:
+        raise ConfigError(
+            f"there is no stack {stack}, and {alias} is not the alias of a key that it made",
+            hint=f"to delete that key all the same: aws kms schedule-key-deletion --key-id {key.key_arn}",
+        )
+    return key.key_arn
+
+
+def _delete_key(cloud: Cloud, alias: str, key_arn: str) -> datetime:
+    # The alias goes last: until then the command can be run again, and finds the key by it.
+    with aws_errors():
+        deleted_on = cloud.kms.describe_key(KeyId=key_arn)["KeyMetadata"].get("DeletionDate")
+        if deleted_on is None:
+            answer = cloud.kms.schedule_key_deletion(
+                KeyId=key_arn, PendingWindowInDays=DELETION_DAYS
+            )
+            deleted_on = answer["DeletionDate"]
+        cloud.kms.delete_alias(AliasName=alias)
+    return deleted_on
