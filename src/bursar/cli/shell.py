@@ -150,9 +150,11 @@ def report(shell: Shell, error: BursarError) -> int:
     if shell.json:
         click.echo(json.dumps({"error": error.to_dict(), **shell.context}, indent=2))
     else:
-        click.echo(f"{click.style('error:', fg='red')} {printable(error.message)}", err=True)
+        from rich.text import Text
+
+        shell.err.print(Text("error: ", "red") + printable(error.message))
         if error.hint:
-            click.echo(f"{click.style('hint:', fg='yellow')} {printable(error.hint)}", err=True)
+            shell.err.print(Text("hint: ", "yellow") + printable(error.hint))
         for name, value in shell.context.items():
-            click.echo(f"{name.replace('_', ' ')}: {value}", err=True)
+            shell.err.print(printable(f"{name.replace('_', ' ')}: {value}"))
     return exit_status(error)
