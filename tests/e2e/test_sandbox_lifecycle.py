@@ -63,7 +63,10 @@ def processes(record: Path) -> list[Process]:
 @contextmanager
 def in_foreground(home: Path) -> Iterator[tuple[subprocess.Popen[str], list[Process]]]:
     """Run `up --foreground` until it is up; kill it if the test has not ended it."""
-    command = [sys.executable, "-m", "bursar", "sandbox", "up", "--foreground"]
+    # A shell starts its background jobs with SIGINT ignored, and children inherit that.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heeding}; from bursar.__main__ import main; main()"
+    command = [sys.executable, "-c", program, "sandbox", "up", "--foreground"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as owner:
         try:
             assert owner.stderr is not None
