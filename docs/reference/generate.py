@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from bursar.cli.main import cli
-from bursar.errors import BursarError, all_errors, exit_status, http_status
+from bursar.error_status import exit_status, http_status
+from bursar.errors import BursarError, all_errors
 
 HERE = Path(__file__).parent
 WIDTH = 100

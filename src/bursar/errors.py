@@ -40,6 +40,7 @@ BursarError
 │   ├── AwsAccessDenied        names the permission
 │   ├── AwsCredentials         no usable credentials
 │   └── StackError             CloudFormation: the first real cause
+│       └── KeyReplacementForbidden    a change would replace or remove the signing key
 ├── CrossmintError             Crossmint's API failed or refused
 │   ├── CrossmintAuth          401 or 403: the key or its scopes
 │   ├── CrossmintNotFound
@@ -187,7 +188,7 @@ class KmsError(BursarError):
     """AWS KMS turned the call down or could not be reached.
 
     `request_id` is KMS's own id of the call, for the audit trail and for AWS support; None where the call
-    never got an answer.
+    never got an answer. `unanswered` counts the attempts that may have reached KMS and got none.
     """
 
     code = "kms_error"
@@ -197,6 +198,7 @@ class KmsError(BursarError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.request_id = request_id
+        self.unanswered = 0
 
 
 class KmsThrottled(KmsError):
@@ -294,6 +296,10 @@ class AwsCredentials(AwsError):
 
 class StackError(AwsError):
     code = "stack_error"
+
+
+class KeyReplacementForbidden(StackError):
+    code = "key_replacement_forbidden"
 
 
 class CrossmintError(BursarError):
@@ -451,48 +457,3 @@ def all_errors() -> list[type[BursarError]]:
         seen.append(kind)
         queue.extend(kind.__subclasses__())
     return seen
-
-
-_BRANCH_HTTP: dict[type[BursarError], int] = {
-    RequestTooLarge: 413,
-    InputError: 400,
-    SignerMismatch: 403,
-    Refused: 403,
-    SignatureError: 502,
-    KmsThrottled: 429,
-    KmsTimeout: 504,
-    KmsUnavailable: 503,
-    KmsError: 502,
-    BursarError: 500,
-}
-
-_BRANCH_EXIT: dict[type[BursarError], int] = {
-    InputError: 2,
-    Refused: 3,
-    ComplianceError: 3,
-    SigningServiceDenied: 3,
-    SigningServiceRefused: 3,
-    IntentMismatch: 4,
-    SignatureError: 4,
-    CrossmintOutcomeUnknown: 5,
-    SettlementTimeout: 5,
-    BursarError: 1,
-}
-
-
-def http_status(error: BursarError) -> int:
-    """Return the HTTP status the signing contract gives this error."""
-    return _nearest(_BRANCH_HTTP, type(error))
-
-
-def exit_status(error: BursarError) -> int:
-    """Return the command line's exit status for this error.
-
-    1 failed, 2 wrong input, 3 refused, 4 not what was asked for (a transaction or a signature),
-    5 outcome not known yet.
-    """
-    return _nearest(_BRANCH_EXIT, type(error))
-
-
-def _nearest(table: dict[type[BursarError], int], kind: type[BursarError]) -> int:
-    return next(table[cls] for cls in kind.__mro__ if cls in table)

@@ -15,6 +15,7 @@ from typing import Any
 from bursar import strict_json
 from bursar.chains import evm
 from bursar.chains.evm import Scheme
+from bursar.error_status import http_status
 from bursar.errors import (
     BlindSigningDisabled,
     BursarError,
@@ -27,7 +28,6 @@ from bursar.errors import (
     SignatureError,
     SignerMismatch,
     UnsupportedOperation,
-    http_status,
 )
 from bursar.signer import SignedHash, Signer
 from bursar.strict_json import NotStrictJson

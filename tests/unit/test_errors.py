@@ -7,7 +7,8 @@ import pickle
 import pytest
 
 from bursar import errors
-from bursar.errors import BursarError, all_errors, exit_status, http_status
+from bursar.error_status import exit_status, http_status
+from bursar.errors import BursarError, all_errors
 
 # Other packages add classes of their own when they are imported; this is about the tree.
 KINDS = [kind for kind in all_errors() if kind.__module__ == errors.__name__]

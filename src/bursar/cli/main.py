@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import sys
 import traceback
-from difflib import get_close_matches
-from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
+from bursar.cli.groups import LazyGroup
 from bursar.cli.shell import Shell, report
 from bursar.errors import BursarError, RequestError, UnsupportedOperation
 from bursar.version import VERSION
 
 _COMMANDS = {
-    "aws": "Deploy the signing function and its API.",
+    "aws": "Deploy the signer to AWS, watch over it, prove who can sign.",
     "demo": "Watch the whole path on this machine.",
+    "doctor": "Check that everything is set up, before and after.",
     "key": "Create and look at the signing key in AWS KMS.",
     "recipient": "Register the people who get paid.",
     "sandbox": "Run AWS, a chain and Crossmint here, for trying out.",
@@ -26,36 +26,15 @@ _COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
-    """Imports a command's module only when that command runs, so that `bursar --help` stays quick."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return sorted(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = import_module(f"bursar.cli.{cmd_name}").command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as problem:
-            if close := get_close_matches(args[0], _COMMANDS, n=1):
-                raise click.UsageError(
-                    f"{problem.message} Did you mean {close[0]!r}?", ctx
-                ) from None
-            raise
+class _Commands(LazyGroup):
+    modules: ClassVar = {name: f"bursar.cli.{name}" for name in _COMMANDS}
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(sorted(_COMMANDS.items()))
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="bursar")
 @click.option("--json", "json_output", is_flag=True, help="Print one JSON document.")
 @click.option("-v", "--verbose", is_flag=True, help="Show tracebacks.")
@@ -72,7 +51,7 @@ def cli(ctx: click.Context, *, json_output: bool, verbose: bool, config: str | N
 
 
 def run(argv: list[str] | None = None, **extra: Any) -> int:
-    """Run the command line and return its exit status (`bursar.errors.exit_status` says which)."""
+    """Run the command line and return its exit status (`bursar.error_status.exit_status` says which)."""
     arguments = sys.argv[1:] if argv is None else argv
     shell = Shell(json="--json" in arguments, verbose=bool({"-v", "--verbose"} & set(arguments)))
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, update_wrapper
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 
 from bursar.cli.config import Config, load_config
-from bursar.errors import BursarError, ConfigError, exit_status
+from bursar.error_status import exit_status
+from bursar.errors import BursarError, ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -120,6 +121,21 @@ def fields(data: Mapping[str, Any]) -> Text:
     width = max((len(name) for name, _ in rows), default=0)
     lines = [Text(f"{name:<{width}}  ", "dim") + printable(str(value)) for name, value in rows]
     return Text("\n").join(lines)
+
+
+def listing(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Text:
+    """Return rows under a header, in columns. Nothing is wrapped: what is printed can be searched and copied."""
+    from rich.text import Text
+
+    cells = [[printable(str(cell)).plain for cell in row] for row in rows]
+    table = [list(columns), *cells]
+    widths = [max(len(row[at]) for row in table) for at in range(len(columns))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+    head, *rest = lines
+    return Text("\n").join([Text(head, "dim"), *(Text(line) for line in rest)])
 
 
 def printable(text: str) -> Text:

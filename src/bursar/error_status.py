@@ -1,0 +1,68 @@
+"""Two tables: the HTTP status and the exit status of every error."""
+
+from __future__ import annotations
+
+from bursar.errors import (
+    BursarError,
+    ComplianceError,
+    CrossmintOutcomeUnknown,
+    InputError,
+    IntentMismatch,
+    KeyReplacementForbidden,
+    KmsError,
+    KmsThrottled,
+    KmsTimeout,
+    KmsUnavailable,
+    Refused,
+    RequestTooLarge,
+    SettlementTimeout,
+    SignatureError,
+    SignerMismatch,
+    SigningServiceDenied,
+    SigningServiceRefused,
+)
+
+_BRANCH_HTTP: dict[type[BursarError], int] = {
+    RequestTooLarge: 413,
+    InputError: 400,
+    SignerMismatch: 403,
+    Refused: 403,
+    SignatureError: 502,
+    KmsThrottled: 429,
+    KmsTimeout: 504,
+    KmsUnavailable: 503,
+    KmsError: 502,
+    BursarError: 500,
+}
+
+_BRANCH_EXIT: dict[type[BursarError], int] = {
+    InputError: 2,
+    Refused: 3,
+    ComplianceError: 3,
+    SigningServiceDenied: 3,
+    SigningServiceRefused: 3,
+    IntentMismatch: 4,
+    KeyReplacementForbidden: 3,
+    SignatureError: 4,
+    CrossmintOutcomeUnknown: 5,
+    SettlementTimeout: 5,
+    BursarError: 1,
+}
+
+
+def http_status(error: BursarError) -> int:
+    """Return the HTTP status the signing contract gives this error."""
+    return _nearest(_BRANCH_HTTP, type(error))
+
+
+def exit_status(error: BursarError) -> int:
+    """Return the command line's exit status for this error.
+
+    1 failed, 2 wrong input, 3 refused, 4 not what was asked for (a transaction or a signature),
+    5 outcome not known yet.
+    """
+    return _nearest(_BRANCH_EXIT, type(error))
+
+
+def _nearest(table: dict[type[BursarError], int], kind: type[BursarError]) -> int:
+    return next(table[cls] for cls in kind.__mro__ if cls in table)
