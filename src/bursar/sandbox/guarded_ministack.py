@@ -6,8 +6,8 @@ As it comes, ministack 1.5.33 answers every `Host` and `Origin` with `Access-Con
 signature, and lets anybody reset it. Whoever is root can make a Lambda function, which is code run as this user.
 
 Here root is one key, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of this process, and its signature is
-checked as an IAM user's is. Paths under `/_ministack/` want `Authorization: Bearer <that secret>`, but for
-`/_ministack/ready`.
+checked as an IAM user's is. `condition_keys.py` adds what policies ask of a request. Paths under `/_ministack/`
+want `Authorization: Bearer <that secret>`, but for `/_ministack/ready`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 _GUARD = runpy.run_path(str(Path(__file__).with_name("guard.py")))
+_KEYS = runpy.run_path(str(Path(__file__).with_name("condition_keys.py")))
 _OPEN = {"/_ministack/ready"}
 _PRIVATE = ("/_ministack/", "/_localstack/")
 
@@ -80,10 +81,17 @@ def keep_one_root(evaluator: Any, root: str) -> None:
     evaluator.pin_signed_request = pin_signed_request
 
 
+def _roles() -> dict[str, Any]:
+    iam: Any = importlib.import_module("ministack.services.iam")
+    return dict(iam._roles.items())  # noqa: SLF001  it has no other name
+
+
 def main() -> None:
     """Serve until SIGTERM, as `python -m ministack` does."""
     root, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
-    keep_one_root(importlib.import_module("ministack.core.iam_evaluator"), root)
+    evaluator = importlib.import_module("ministack.core.iam_evaluator")
+    keep_one_root(evaluator, root)
+    _KEYS["fill"](evaluator, importlib.import_module("ministack.core.iam_actions"), _roles)
     server: Any = importlib.import_module("ministack.app")
     # What its own main() serves.
     server.app = _GUARD["Guard"](AdminOnly(server.app, secret), int(os.environ["GATEWAY_PORT"]))
