@@ -30,9 +30,9 @@ setup: .venv/installed .bursar/installed ## Install everything this project need
 	@$(BIN)/bursar sandbox setup
 	@touch $@
 
-# Crossmint's SDK, which two tests run; the tests themselves fetch nothing.
-.bursar/test-installed: .bursar/installed tests/e2e/official_sdk.py $(wildcard tests/e2e/sdk/package*.json)
-	@$(BIN)/python -m tests.e2e.official_sdk
+# Crossmint's SDK and a policy simulator, which tests alone run; the tests themselves fetch nothing.
+.bursar/test-installed: .bursar/installed tests/npm_tool.py $(wildcard tests/e2e/sdk/package*.json tests/oracle/package*.json)
+	@$(BIN)/python -m tests.npm_tool
 	@touch $@
 
 demo: setup ## Watch a KMS-held key pay out of a treasury wallet, on this machine

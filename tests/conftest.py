@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,19 @@ os.environ.setdefault("BURSAR_HOME", str(Path(__file__).parents[1] / ".bursar"))
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an AWS of this session's own. Its root key is `ROOT`; its state is gone afterwards."""
-    folder = tmp_path_factory.mktemp("aws")
+    with _aws(tmp_path_factory.mktemp("aws")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An AWS of this module's own, for tests that leave it empty."""
+    with _aws(tmp_path_factory.mktemp("deploy")) as url:
+        yield url
+
+
+@contextmanager
+def _aws(folder: Path) -> Iterator[str]:
     [port] = free_ports(1)
     command = aws.command(tools().ministack, port, folder, ROOT, folder / "log")
     with Keeper.start(folder / "whole", folder / "keeper.log") as keeper:

@@ -1,4 +1,4 @@
-"""A chain and a Crossmint stand-in for the tests that need no AWS."""
+"""A chain and a Crossmint stand-in for the tests that need no AWS, and an AWS account for those that do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pytest
 
 from bursar.sandbox.chain import Anvil, Artifacts, Contracts, deploy_contracts
 from bursar.sandbox.setup import Tools, tools
+from tests.e2e.account import Account
 from tests.e2e.standin import World, configure, running
+from tests.fakes.aws_root import ROOT
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +40,24 @@ def standin(
     config = configure(chain, contracts, tmp_path_factory.mktemp("standin") / "state.sqlite")
     with running(chain, contracts, config) as world:
         yield world
+
+
+@pytest.fixture
+def account(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    """An empty AWS account, whose root is who the test is at first."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", emulator)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    found = Account(emulator, monkeypatch)
+    found.root()
+    yield found
+    _reset(emulator)
+
+
+def _reset(url: str) -> None:
+    import httpx2
+
+    proof = {"Authorization": f"Bearer {ROOT.secret_access_key}"}
+    httpx2.post(f"{url}/_ministack/reset", headers=proof).raise_for_status()

@@ -11,20 +11,19 @@ from pydantic import SecretStr
 
 from bursar.sandbox.chain import Anvil, Contracts
 from bursar.sandbox.crossmint import ApiKey, mint_api_key
-from bursar.sandbox.setup import Tools
-from tests.e2e.official_sdk import SOURCES, installed_sdk, run_node
 from tests.e2e.standin import configure, running
 from tests.fakes.owner import Owner
+from tests.npm_tool import SDK
 
 
 @pytest.fixture(scope="session")
 def sdk() -> Path:
-    return installed_sdk()
+    return SDK.installed()
 
 
 @pytest.mark.timeout(400)
 def test_the_sdk_creates_a_treasury_sends_and_approves(
-    sdk: Path, sandbox_tools: Tools, chain: Anvil, contracts: Contracts, tmp_path: Path
+    sdk: Path, chain: Anvil, contracts: Contracts, tmp_path: Path
 ) -> None:
     minted = mint_api_key("sdk-project")
     config = configure(chain, contracts, tmp_path / "state.sqlite")
@@ -38,9 +37,9 @@ def test_the_sdk_creates_a_treasury_sends_and_approves(
         "recipient": recipient,
         "alias": "treasury",
     }
-    shutil.copy(SOURCES / "treasury.mjs", sdk)
+    shutil.copy(SDK.sources / "treasury.mjs", sdk)
     with running(chain, contracts, config) as world:
-        printed = run_node(sandbox_tools, sdk, "treasury.mjs", json.dumps(asked))
+        printed = SDK.run_node("treasury.mjs", json.dumps(asked))
         outcome = json.loads(printed.splitlines()[-1])
         assert world.token.balance_of(recipient) == 1_750_000
         assert world.token.balance_of(outcome["address"]) == 8_250_000

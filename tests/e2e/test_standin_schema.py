@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from bursar.sandbox.setup import Tools
-from tests.e2e.official_sdk import installed_sdk, run_node
 from tests.e2e.standin import World
 from tests.fakes.owner import Owner
+from tests.npm_tool import SDK
 
 Json = Any
 
@@ -135,9 +134,7 @@ def balances_and_errors(world: World, treasury: str) -> list[tuple[str, Json]]:
 
 
 @pytest.mark.timeout(400)
-def test_every_answer_fits_the_public_schema(
-    standin: World, sandbox_tools: Tools, tmp_path: Path
-) -> None:
+def test_every_answer_fits_the_public_schema(standin: World, tmp_path: Path) -> None:
     owner = Owner()
     treasury = standin.funded_treasury(owner, "schema")
     seen = [(WALLET, standin.client.call(200, "GET", f"wallets/{treasury}"))]
@@ -145,19 +142,18 @@ def test_every_answer_fits_the_public_schema(
     seen += signers_and_signatures(standin, owner, treasury) + balances_and_errors(
         standin, treasury
     )
-    check_types(sandbox_tools, tmp_path, seen)
+    check_types(tmp_path, seen)
 
 
 @pytest.mark.timeout(400)
-def test_an_answer_outside_the_schema_would_be_found(sandbox_tools: Tools, tmp_path: Path) -> None:
+def test_an_answer_outside_the_schema_would_be_found(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="TS2322"):
-        check_types(sandbox_tools, tmp_path, [(ERROR, {"error": "yes", "message": "x"})])
+        check_types(tmp_path, [(ERROR, {"error": "yes", "message": "x"})])
 
 
-def check_types(tools: Tools, folder: Path, answers: list[tuple[str, Json]]) -> None:
+def check_types(folder: Path, answers: list[tuple[str, Json]]) -> None:
     """Compile the answers as literals of the schema's types."""
-    sdk = installed_sdk()
-    schema = sdk / "node_modules/@crossmint/wallets-sdk/dist/api/gen/types.gen"
+    schema = SDK.installed() / "node_modules/@crossmint/wallets-sdk/dist/api/gen/types.gen"
     lines = [f"import type * as api from {json.dumps(str(schema))};"]
     lines += [
         f"export const answer{n}: api.{kind} = {json.dumps(body)};"
@@ -166,4 +162,4 @@ def check_types(tools: Tools, folder: Path, answers: list[tuple[str, Json]]) -> 
     source = folder / "answers.ts"
     source.write_text("\n".join(lines))
     options = ("--noEmit", "--strict", "--module", "esnext", "--moduleResolution", "bundler")
-    run_node(tools, sdk, "node_modules/typescript/bin/tsc", arguments=(*options, str(source)))
+    SDK.run_node("node_modules/typescript/bin/tsc", arguments=(*options, str(source)))

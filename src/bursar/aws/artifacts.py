@@ -1,4 +1,4 @@
-"""The private S3 bucket that function zips are deployed from, and the zips in it, named by their hash.
+"""The private S3 bucket that code and long templates are deployed from, each named by its hash.
 
 The default bucket's name can be guessed, so somebody else may have made it first. Every call therefore names this
 account as the owner it expects, which S3 checks; a bucket of another account's is neither written nor read.
@@ -6,6 +6,8 @@ account as the owner it expects, which S3 checks; a bucket of another account's 
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +15,11 @@ from typing import Any
 
 from bursar.aws.bundle import Bundle
 from bursar.aws.cloud import Cloud, aws_errors, error_code
+from bursar.aws.stacks import Template
 from bursar.errors import AwsAccessDenied, AwsError
+
+# What CloudFormation takes in a call (CloudFormation user guide, "Quotas").
+MAX_TEMPLATE_BYTES = 51_200
 
 _MISSING = {"404", "NoSuchBucket", "NoSuchKey", "NotFound"}
 _DENIED = {"403", "AccessDenied", "Forbidden"}
@@ -33,6 +39,12 @@ def default_bucket(cloud: Cloud) -> str:
     return f"bursar-artifacts-{cloud.account}-{cloud.region}"
 
 
+def place(cloud: Cloud, bundle: Bundle, stack: str, bucket: str | None = None) -> Artifact:
+    """Return where `upload` would put a stack's zip. Nothing is asked of S3."""
+    name = bucket or default_bucket(cloud)
+    return Artifact(name, f"{_prefix(stack)}{bundle.sha256}.zip", bundle.code_sha256)
+
+
 def upload(cloud: Cloud, bundle: Bundle, stack: str, bucket: str | None = None) -> Artifact:
     """Put a stack's zip in the bucket unless exactly it is there, and return where it is.
 
@@ -46,17 +58,37 @@ def upload(cloud: Cloud, bundle: Bundle, stack: str, bucket: str | None = None) 
         AwsAccessDenied: a permission is missing, or the bucket is another account's.
         AwsError, AwsCredentials: AWS refused or could not be reached.
     """
-    name = bucket or default_bucket(cloud)
+    artifact = place(cloud, bundle, stack, bucket)
     if bucket is None:
-        _ensure_bucket(cloud, name)
-    artifact = Artifact(name, f"{_prefix(stack)}{bundle.sha256}.zip", bundle.code_sha256)
+        _ensure_bucket(cloud, artifact.bucket)
     if not _holds(cloud, artifact):
         _put(cloud, artifact, bundle.data)
     return artifact
 
 
+def template(cloud: Cloud, text: str, stack: str, bucket: str | None = None) -> Template:
+    """Return a template as CloudFormation takes it: the text, or where it lies in the bucket if it is too long.
+
+    Only then anything is uploaded, at the cost of the permissions of `upload`, and CloudFormation reads it with
+    `s3:GetObject`.
+
+    Raises:
+        AwsError, AwsAccessDenied, AwsCredentials: AWS refused or could not be reached.
+    """
+    data = text.encode()
+    if len(data) <= MAX_TEMPLATE_BYTES:
+        return Template(body=text)
+    name = bucket or default_bucket(cloud)
+    if bucket is None:
+        _ensure_bucket(cloud, name)
+    digest = hashlib.sha256(data).digest()
+    key = f"{_prefix(stack)}{digest.hex()}.yaml"
+    _put(cloud, Artifact(name, key, base64.b64encode(digest).decode()), data, "application/yaml")
+    return Template(url=f"{cloud.s3.meta.endpoint_url}/{name}/{key}")
+
+
 def remove(cloud: Cloud, stack: str, bucket: str | None) -> None:
-    """Delete a stack's zips. The bucket stays, and no bucket is no error.
+    """Delete a stack's zips and templates. The bucket stays, and no bucket is no error.
 
     It costs `s3:ListBucket` and `s3:DeleteObject`.
 
@@ -114,7 +146,9 @@ def _holds(cloud: Cloud, artifact: Artifact) -> bool:
     return found.get("ChecksumSHA256") == artifact.code_sha256
 
 
-def _put(cloud: Cloud, artifact: Artifact, data: bytes) -> None:
+def _put(
+    cloud: Cloud, artifact: Artifact, data: bytes, content_type: str = "application/zip"
+) -> None:
     from botocore.exceptions import ClientError
 
     with aws_errors():
@@ -123,7 +157,7 @@ def _put(cloud: Cloud, artifact: Artifact, data: bytes) -> None:
                 Bucket=artifact.bucket,
                 Key=artifact.key,
                 Body=data,
-                ContentType="application/zip",
+                ContentType=content_type,
                 ServerSideEncryption="AES256",
                 ChecksumSHA256=artifact.code_sha256,
                 ExpectedBucketOwner=cloud.account,
@@ -206,8 +240,7 @@ def _secure(cloud: Cloud, name: str) -> None:
 
 
 def _tls_only(cloud: Cloud, name: str) -> dict[str, Any]:
-    partition = cloud.session.get_partition_for_region(cloud.region)
-    bucket = f"arn:{partition}:s3:::{name}"
+    bucket = f"arn:{cloud.partition}:s3:::{name}"
     statement = {
         "Sid": "OnlyOverTls",
         "Effect": "Deny",

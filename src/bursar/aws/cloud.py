@@ -63,7 +63,16 @@ _PERMISSIONS = {
     "ExecuteChangeSet": "cloudformation:ExecuteChangeSet",
     "ListChangeSets": "cloudformation:ListChangeSets",
     "ListStackResources": "cloudformation:ListStackResources",
+    "DescribeStackDriftDetectionStatus": "cloudformation:DescribeStackDriftDetectionStatus",
+    "DescribeStackResourceDrifts": "cloudformation:DescribeStackResourceDrifts",
+    "DetectStackDrift": "cloudformation:DetectStackDrift",
+    "SetStackPolicy": "cloudformation:SetStackPolicy",
+    "UpdateTerminationProtection": "cloudformation:UpdateTerminationProtection",
+    "GetAccount": "apigateway:GET",
+    "GetAccountSettings": "lambda:GetAccountSettings",
     "GetFunctionConfiguration": "lambda:GetFunctionConfiguration",
+    "ListAliases": "lambda:ListAliases",
+    "ListVersionsByFunction": "lambda:ListVersionsByFunction",
     "Invoke": "lambda:InvokeFunction",
     "DeleteAlias": "kms:DeleteAlias",
     "DescribeKey": "kms:DescribeKey",
@@ -79,6 +88,7 @@ class Cloud:
 
     def __init__(self, region: str | None = None) -> None:
         self._region = region
+        self._clients: dict[str, Any] = {}
 
     @property
     def endpoint(self) -> str | None:
@@ -143,7 +153,18 @@ class Cloud:
     def account(self) -> str:
         """The account's 12 digits (`sts:GetCallerIdentity`, which needs no permission)."""
         with aws_errors():
-            return str(self._client("sts").get_caller_identity()["Account"])
+            return str(self.client("sts").get_caller_identity()["Account"])
+
+    @property
+    def partition(self) -> str:
+        """The partition that the Region is in: aws, aws-us-gov, aws-cn or another."""
+        return self.session.get_partition_for_region(self.region)
+
+    def client(self, service: str) -> Any:
+        """Return boto3's client of a service, made once."""
+        if service not in self._clients:
+            self._clients[service] = self._client(service)
+        return self._clients[service]
 
     def _client(self, service: str, **options: Any) -> Any:
         from botocore.config import Config

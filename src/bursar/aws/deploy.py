@@ -6,21 +6,23 @@ look at the changes. Every step can be repeated: an interrupted deployment is si
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bursar.aws import artifacts, stacks
+from bursar.aws import artifacts, preflight, safeguards, stacks
 from bursar.aws.artifacts import Artifact
 from bursar.aws.bundle import Bundle, build_bundle
 from bursar.aws.cloud import Cloud, api_url
+from bursar.aws.plan import StackPlan, require_sound
 from bursar.aws.running import Running, require_deployed, running
 from bursar.aws.stacks import Preview, Stack, StackEvent
 from bursar.aws.template import (
     CODE_BUCKET,
     CODE_HASH,
     CODE_KEY,
-    StackPlan,
+    SIGNING_KEY,
     blind_signing,
     template_text,
 )
@@ -31,20 +33,20 @@ from bursar.kms.keys import KeyDescription, Keys
 
 Tell = Callable[[StackEvent], None]
 
+# The role's name, which IAM keeps to 64 characters, has the Region behind it.
+_STACK_NAME = re.compile(r"\A[A-Za-z][A-Za-z0-9-]{0,39}\Z", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class DeployRequest:
-    """What to deploy and where. `key` names an existing key to use; else `alias` is used, or made.
+    """What to deploy and where. `key` names an existing key to use; else `plan.key.alias` is used, or made.
 
     `wheels` is a directory to take the function's packages from, `bucket` an S3 bucket to put its zip in.
     """
 
     stack: str
-    target: Target
-    alias: str = "alias/bursar-treasury"
+    plan: StackPlan = field(default_factory=StackPlan)
     key: str | None = None
-    stage: str = "prod"
-    blind_signing: bool = False
     wheels: Path | None = None
     bucket: str | None = None
 
@@ -65,7 +67,7 @@ class Prepared:
     @property
     def blind_signing(self) -> str:
         """What it would be: `allowed` or `refused`."""
-        return blind_signing(allowed=self.plan.blind_signing)
+        return blind_signing(allowed=self.plan.function.blind_signing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ class Deployment:
 
     `key_state` is KMS's word, such as Enabled or PendingDeletion, or `gone`; None where the caller may not look.
     `blind_signing` is the function's own switch, `allowed` or `refused`, whatever the stack says; `differences`
-    names the settings of the function that were changed outside the stack.
+    names the settings of the function that were changed outside the stack. `protected` is whether the stack is
+    safe from deletion by mistake.
     """
 
     stack: str
@@ -86,43 +89,73 @@ class Deployment:
     code_is_ours: bool
     blind_signing: str
     differences: tuple[str, ...]
+    protected: bool = False
 
 
-def prepare(cloud: Cloud, request: DeployRequest) -> Prepared:
-    """Build and upload the function's code and make the change set. The stack itself is not touched.
+def prepare(cloud: Cloud, request: DeployRequest, *, upload: bool = True) -> Prepared:
+    """Build the function's code, upload it and make the change set. The stack itself is not touched.
 
-    It costs the permissions of `artifacts.upload`, `kms:DescribeKey`, `kms:ListAliases`, for an existing key
-    `kms:GetPublicKey`, and `cloudformation:DescribeStacks`, `ListStackResources`, `CreateChangeSet`,
-    `DescribeChangeSet`.
+    Without `upload` the change set is to look at only; a template too long for one call is uploaded all the same.
+    It costs the permissions of `artifacts.upload`, of
+    `preflight`, `kms:DescribeKey`, `kms:ListAliases`, for an existing key `kms:GetPublicKey` and
+    `kms:ListResourceTags`, and `cloudformation:DescribeStacks`, `ListStackResources`, `CreateChangeSet`,
+    `DescribeChangeSet`; for a stack that is there what `status` does.
 
     Raises:
-        ConfigError: the key cannot sign, or is about to be deleted; or a setting is wrong.
-        StackError: the stack cannot be updated as it is.
+        ConfigError: the key cannot sign, or is another's, or is about to be deleted; or a setting is wrong.
+        KeyReplacementForbidden: it would replace or remove the signing key. Nothing is left of the change set.
+        StackError: the stack cannot be updated as it is, or its function was changed behind its back.
         AwsError, KmsError: AWS refused or could not be reached.
     """
+    require_stack_name(request.stack)
     stack = stacks.settle(cloud, request.stack)
     if stack is not None:
         stacks.require_updatable(stack)
     plan = plan_stack(cloud, request, stack)
-    target = Target(plan.runtime, plan.architecture, host=cloud.emulated)
+    function = plan.function
+    target = Target(function.runtime, function.architecture, host=cloud.emulated)
     bundle = build_bundle(fetch_wheels(target, find_links=request.wheels))
-    artifact = artifacts.upload(cloud, bundle, request.stack, request.bucket)
+    plan = replace(plan, code_sha256=bundle.code_sha256)
+    place = artifacts.upload if upload else artifacts.place
+    artifact = place(cloud, bundle, request.stack, request.bucket)
+    if stack is not None:  # only now: what is uploaded is what a changed function is put back with
+        _require_untouched(cloud, stack)
     parameters = {
         CODE_BUCKET: artifact.bucket,
         CODE_KEY: artifact.key,
         CODE_HASH: artifact.code_sha256,
     }
-    preview = stacks.preview(cloud, request.stack, template_text(plan), parameters)
+    template = artifacts.template(cloud, template_text(plan), request.stack, request.bucket)
+    preview = stacks.preview(cloud, request.stack, template, parameters)
+    try:
+        safeguards.require_harmless(preview)
+    except StackError:
+        stacks.discard(cloud, preview)
+        raise
     before = stack.outputs.get("BlindSigning") if stack else None
     return Prepared(plan, bundle, artifact, preview, before)
+
+
+def require_stack_name(name: str) -> None:
+    """Refuse a name from which no role can be named.
+
+    Raises:
+        ConfigError: not 1 to 40 letters, digits and hyphens, beginning with a letter.
+    """
+    if not _STACK_NAME.match(name):
+        raise ConfigError(
+            f"{name!r} cannot be the name of a stack here",
+            hint="a letter first, then letters, digits and hyphens, 40 characters at most",
+        )
 
 
 def finish(cloud: Cloud, prepared: Prepared, tell: Tell) -> Deployment:
     """Execute what was prepared and return the deployed signer. Where nothing changes there is nothing to execute.
 
-    The function's code and settings are then compared with what was deployed: between upload and deployment
-    somebody else may have written to the bucket, and at any time to the function. It costs
-    `cloudformation:ExecuteChangeSet`, `DescribeStacks`, `DescribeStackEvents`, and what `status` does.
+    The stack is protected, whether it changed or not. The function's code and settings are then compared with
+    what was deployed: between upload and deployment somebody else may have written to the bucket, and at any time
+    to the function. It costs `cloudformation:ExecuteChangeSet`, `DescribeStacks`, `DescribeStackEvents`, what
+    `safeguards.protect` does, and what `status` does.
 
     Raises:
         StackError: it failed and was rolled back, with the first cause; or other code runs than was built, or with
@@ -133,9 +166,11 @@ def finish(cloud: Cloud, prepared: Prepared, tell: Tell) -> Deployment:
         stack: Stack | None = stacks.apply(cloud, prepared.preview, tell)
     else:
         stack = stacks.find_stack(cloud, prepared.preview.stack)
-    found = stacks.required(stack, prepared.preview.stack)
+    name = prepared.preview.stack
+    stacks.required(stack, name)
+    safeguards.protect(cloud, name)
+    found = stacks.required(stacks.find_stack(cloud, name), name)
     deployment, live = _deployment(cloud, found)
-    _require_code(deployment, live, prepared.artifact)
     require_deployed(deployment.outputs, live)
     return deployment
 
@@ -143,7 +178,7 @@ def finish(cloud: Cloud, prepared: Prepared, tell: Tell) -> Deployment:
 def status(cloud: Cloud, stack: str) -> Deployment:
     """Return a deployed signer, its key's state, and whether its function still runs as it was deployed.
 
-    It costs `cloudformation:DescribeStacks` and `lambda:GetFunctionConfiguration`; and where the caller has them,
+    It costs `cloudformation:DescribeStacks` and what `running` does; and where the caller has them,
     `kms:GetPublicKey`, `kms:DescribeKey` and `kms:ListAliases`.
 
     Raises:
@@ -154,27 +189,27 @@ def status(cloud: Cloud, stack: str) -> Deployment:
 
 
 def plan_stack(cloud: Cloud, request: DeployRequest, stack: Stack | None) -> StackPlan:
-    """Return the plan of a request: which key it uses, and what it runs on.
+    """Return the whole plan of a request: with the key it uses, and what this account and Region ask for.
 
     A key that is named, or that the alias leads to already, is used; a stack keeps the key it has. The address of
     a key that the stack makes is never pinned: it is not known before the first deployment, and pinning it at the
     second would add nothing, since the function is given the key's ARN, not its alias, and no key pair of KMS
     ever becomes another.
     """
-    target = host_target() if cloud.emulated else request.target
+    plan = preflight.fitted(cloud, request.plan, stack, request.stack)
+    if cloud.emulated:
+        host = host_target()
+        local = replace(plan.function, runtime=host.runtime, architecture=host.architecture)
+        plan = replace(plan, function=local, emulated=True)
     key = _existing_key(cloud, request, stack)
-    alias = request.alias
-    if key is not None and alias not in key.aliases:
+    if key is None:
+        return require_sound(plan)
+    alias = plan.key.alias
+    if alias not in key.aliases:
         alias = next(iter(key.aliases), "")
-    return StackPlan(
-        stage=request.stage,
-        key_alias=alias,
-        key_arn=key.key_arn if key else None,
-        signer_address=_address(cloud, key.key_arn) if key else None,
-        blind_signing=request.blind_signing,
-        runtime=target.runtime,
-        architecture=target.architecture,
-    )
+    function = replace(plan.function, signer_address=_address(cloud, key.key_arn))
+    named = replace(plan.key, arn=key.key_arn, alias=alias)
+    return require_sound(replace(plan, key=named, function=function))
 
 
 def _existing_key(
@@ -184,13 +219,21 @@ def _existing_key(
     if request.key is not None:
         return _usable(keys.describe(request.key))
     if stack is not None and "KeyArn" in stack.outputs:
-        makes_it = "SigningKey" in stacks.resource_ids(cloud, stack.name)
+        makes_it = SIGNING_KEY in stacks.resource_ids(cloud, stack.name)
         kept = _usable(_kept_key(keys, stack))
         return None if makes_it else kept
     try:
-        return _usable(keys.describe(request.alias))
+        found = _usable(keys.describe(request.plan.key.alias))
     except KmsKeyNotFound:
         return None
+    preflight.require_own_key(cloud, found.key_arn, request.plan.key.alias, request.stack)
+    return found
+
+
+def _require_untouched(cloud: Cloud, stack: Stack) -> None:
+    # A change set would publish whatever somebody put into the function, as part of the new version.
+    if "FunctionName" in stack.outputs:
+        require_deployed(stack.outputs, running(cloud, stack.outputs))
 
 
 def _kept_key(keys: Keys, stack: Stack) -> KeyDescription:
@@ -245,6 +288,7 @@ def _deployment(cloud: Cloud, stack: Stack) -> tuple[Deployment, Running]:
         code_is_ours=live.code_sha256 == outputs["CodeSha256"],
         blind_signing=live.blind_signing,
         differences=live.differences,
+        protected=stack.protected,
     )
     return found, live
 
@@ -256,15 +300,3 @@ def _key_state(cloud: Cloud, key_arn: str) -> str | None:
         return "gone"
     except (AwsAccessDenied, KmsError):
         return None
-
-
-def _require_code(deployment: Deployment, live: Running, artifact: Artifact) -> None:
-    if live.code_sha256 != artifact.code_sha256:
-        name = deployment.outputs["FunctionName"]
-        source = f"--s3-bucket {artifact.bucket} --s3-key {artifact.key}"
-        raise StackError(
-            f"the function {name} runs other code ({live.code_sha256}) "
-            f"than was built ({artifact.code_sha256})",
-            hint="find out who changed it; then deploy again, and if nothing changes: "
-            f"aws lambda update-function-code --function-name {name} {source}",
-        )

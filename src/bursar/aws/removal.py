@@ -6,15 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from bursar.aws import artifacts, stacks
+from bursar.aws import artifacts, safeguards, stacks
 from bursar.aws.cloud import Cloud, aws_errors
-from bursar.aws.stacks import Stack, StackEvent
+from bursar.aws.stacks import STACK_TAG, Stack, StackEvent
 from bursar.aws.template import CODE_BUCKET
 from bursar.errors import ConfigError, KmsKeyNotFound, StackError
 from bursar.kms.keys import Keys
 
 DELETION_DAYS = 30
-_STACK_TAG = "bursar:stack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +28,14 @@ class Removal:
 def destroy(
     cloud: Cloud, stack: str, tell: Callable[[StackEvent], None], *, delete_key: str | None = None
 ) -> Removal:
-    """Delete a stack and the code it was deployed from. The key stays, and so do its alias and address.
+    """Delete a stack, protected or not, and the code it was deployed from. The key stays, and with it its address.
 
     With `delete_key`, which must be the key's own alias, the alias goes at once and the key after 30 days. It can
     be run again where it was interrupted: without the stack, a key is known by the tag that its stack gave it.
 
     Raises:
         ConfigError: `delete_key` is not the alias of this stack's key; nothing was deleted.
-        StackError: there is no such stack, or it could not be deleted; the message is the first cause.
+        StackError: there is no such stack, or not of ours; or it could not be deleted, with the first cause.
         AwsError: AWS refused or could not be reached.
     """
     found = stacks.settle(cloud, stack)
@@ -44,9 +43,11 @@ def destroy(
         key_arn: str | None = _left_key(cloud, delete_key, stack)
     else:
         found = stacks.required(found, stack)
+        stacks.require_ours(found)
         key_arn = found.outputs.get("KeyArn")
         if delete_key is not None:
             key_arn = _confirmed_key(cloud, delete_key, found)
+        safeguards.release(cloud, found.id)
         stacks.delete(cloud, stack, tell)
     artifacts.remove(cloud, stack, found.parameters.get(CODE_BUCKET) if found else None)
     deleted_on = _delete_key(cloud, delete_key, key_arn) if delete_key and key_arn else None
@@ -72,7 +73,7 @@ def _left_key(cloud: Cloud, alias: str, stack: str) -> str:
     with aws_errors():
         pages = cloud.kms.get_paginator("list_resource_tags").paginate(KeyId=key.key_arn)
         tags = {each["TagKey"]: each["TagValue"] for page in pages for each in page["Tags"]}
-    if not alias.startswith("alias/") or tags.get(_STACK_TAG) != stack:
+    if not alias.startswith("alias/") or tags.get(STACK_TAG) != stack:
         raise ConfigError(
             f"there is no stack {stack}, and {alias} is not the alias of a key that it made",
             hint=f"to delete that key all the same: aws kms schedule-key-deletion --key-id {key.key_arn}",

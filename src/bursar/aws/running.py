@@ -1,12 +1,13 @@
 """What the deployed function runs as now, and where that is not what its stack says.
 
 Whoever may change the function can change its code or its switches behind the stack's back. CloudFormation does
-not notice, and shows what it deployed.
+not notice, and shows what it deployed. Callers reach the alias and the frozen version behind it; but whoever may
+invoke the function reaches its latest state and any other version too, so all of them are looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,64 +16,132 @@ from bursar.aws.environment import ALLOWED, BLIND_SIGNING, HANDLER, KEY, SIGNER_
 from bursar.aws.template import blind_signing
 from bursar.errors import StackError
 
+LATEST = "$LATEST"
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
     """The function as Lambda has it. `blind_signing` is `allowed` or `refused`, as `BlindSigning` in the outputs.
 
-    `differences` names the settings that are not as deployed: environment variables by their own names, the others
-    as Lambda calls them. Their values stay out: they may be anybody's secrets.
+    It is `allowed` where anything that can be invoked allows it. `differences` names what is not as deployed in
+    what callers reach: environment variables by their own names, settings as Lambda calls them; then what only a
+    direct invocation reaches, `version 3` or `$LATEST Handler`. Values stay out: they may be anybody's secrets.
+    `repairs` are the commands that put all of it back, in order.
     """
 
     code_sha256: str
     blind_signing: str
     differences: tuple[str, ...]
+    repairs: tuple[str, ...] = ()
 
 
 def running(cloud: Cloud, outputs: Mapping[str, str]) -> Running:
-    """Return what the function of a stack runs as. One call, `lambda:GetFunctionConfiguration`.
+    """Return what the function of a stack runs as.
+
+    It costs `lambda:ListVersionsByFunction` and `lambda:ListAliases`.
 
     Raises:
+        StackError: the function, or the alias that callers reach, is gone.
         AwsError, AwsAccessDenied, AwsCredentials: AWS refused or could not be reached.
     """
-    with aws_errors():
-        found: Any = cloud.functions.get_function_configuration(
-            FunctionName=outputs["FunctionName"]
-        )
-    # Where the caller may not decrypt the variables they are missing here, and all of them are told to differ.
-    variables = found.get("Environment", {}).get("Variables", {})
-    blind = blind_signing(allowed=variables.get(BLIND_SIGNING) == ALLOWED)
-    return Running(found["CodeSha256"], blind, _differences(outputs, found, variables))
-
-
-def require_deployed(outputs: Mapping[str, str], live: Running) -> None:
-    """Refuse a function whose settings are not those its stack deployed.
-
-    Raises:
-        StackError: names the settings, and the command that puts them back.
-    """
-    if not live.differences:
-        return
-    name = outputs["FunctionName"]
-    raise StackError(
-        f"the function {name} does not run as it was deployed: {', '.join(live.differences)} "
-        f"(blind signing is {live.blind_signing})",
-        hint="find out who changed it; then deploy again, and if nothing changes: "
-        f"aws lambda update-function-configuration --function-name {name} {_repair(outputs)}",
+    found = _pages(cloud, outputs, "list_versions_by_function", "Versions")
+    versions = {each["Version"]: each for each in found}
+    changed = {name: _differences(outputs, each) for name, each in versions.items()}
+    reached = _reached(cloud, outputs)
+    told = [*dict.fromkeys(name for version in reached for name in changed[version])]
+    for version in sorted(set(versions) - set(reached)):
+        if version == LATEST:
+            told += [f"{LATEST} {name}" for name in changed[version]]
+        elif changed[version]:
+            told.append(f"version {version}")
+    blind = any(_blind(each) for each in versions.values())
+    return Running(
+        versions[reached[0]]["CodeSha256"],
+        blind_signing(allowed=blind),
+        tuple(told),
+        tuple(_repairs(outputs, changed, reached)),
     )
 
 
-def _differences(
-    outputs: Mapping[str, str], found: Mapping[str, Any], variables: Mapping[str, str]
-) -> tuple[str, ...]:
+def require_deployed(outputs: Mapping[str, str], live: Running) -> None:
+    """Refuse a function that is not as its stack deployed it, in any state that can be invoked.
+
+    Raises:
+        StackError: names what differs, and the commands that put it back.
+    """
+    if not live.differences:
+        return
+    raise StackError(
+        f"the function {outputs['FunctionName']} is not as it was deployed: "
+        f"{', '.join(live.differences)} (blind signing is {live.blind_signing})",
+        hint="find out who changed it; then put it back: " + "; ".join(live.repairs),
+    )
+
+
+def _pages(cloud: Cloud, outputs: Mapping[str, str], call: str, items: str) -> list[Any]:
+    client: Any = cloud.functions
+    with aws_errors():
+        pages = client.get_paginator(call).paginate(FunctionName=outputs["FunctionName"])
+        return [each for page in pages for each in page[items]]
+
+
+def _reached(cloud: Cloud, outputs: Mapping[str, str]) -> list[str]:
+    """Return the versions that callers reach by the API: the alias's own, then those it shares calls with."""
+    if "FunctionAlias" not in outputs:  # deployed before there were aliases
+        return [LATEST]
+    for alias in _pages(cloud, outputs, "list_aliases", "Aliases"):
+        if alias["Name"] == outputs["FunctionAlias"]:
+            shared = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+            return [alias["FunctionVersion"], *sorted(shared)]
+    raise StackError(
+        f"the function's alias {outputs['FunctionAlias']} is gone, so the API reaches nothing",
+        hint=f"aws lambda create-alias --function-name {outputs['FunctionName']} "
+        f"--name {outputs['FunctionAlias']} --function-version {outputs['FunctionVersion']}",
+    )
+
+
+def _blind(found: Mapping[str, Any]) -> bool:
+    return bool(found.get("Environment", {}).get("Variables", {}).get(BLIND_SIGNING) == ALLOWED)
+
+
+def _differences(outputs: Mapping[str, str], found: Mapping[str, Any]) -> tuple[str, ...]:
+    # Where the caller may not decrypt the variables they are missing here, and all of them are told to differ.
+    variables = found.get("Environment", {}).get("Variables", {})
     expected = _variables(outputs)
     names = sorted({*expected, *variables})
     told = [name for name in names if expected.get(name) != variables.get(name)]
-    settings = {"Handler": HANDLER, "Role": outputs["RoleArn"], "Runtime": outputs.get("Runtime")}
+    settings = {
+        "CodeSha256": outputs["CodeSha256"],
+        "Handler": HANDLER,
+        "Role": outputs["RoleArn"],
+        "Runtime": outputs.get("Runtime"),
+    }
     told += [name for name, value in settings.items() if value and found.get(name) != value]
     if found.get("Layers"):
         told.append("Layers")
     return tuple(told)
+
+
+def _repairs(
+    outputs: Mapping[str, str], changed: Mapping[str, tuple[str, ...]], reached: list[str]
+) -> Iterator[str]:
+    function = f"--function-name {outputs['FunctionName']}"
+    latest = changed.get(LATEST, ())
+    if "CodeSha256" in latest and "CodeBucket" in outputs:
+        place = f"--s3-bucket {outputs['CodeBucket']} --s3-key {outputs['CodeKey']}"
+        yield f"aws lambda update-function-code {function} {place}"
+    if set(latest) - {"CodeSha256"}:
+        yield f"aws lambda update-function-configuration {function} {_settings(outputs)}"
+    if reached != [LATEST] and any(changed[version] for version in reached):
+        good = [version for version, told in changed.items() if not told and version != LATEST]
+        version = good[-1] if good else "VERSION"
+        if not good:
+            yield f"aws lambda publish-version {function} --query Version  # prints VERSION"
+        alias = f"--name {outputs['FunctionAlias']} --function-version {version}"
+        yield f"aws lambda update-alias {function} {alias} --routing-config AdditionalVersionWeights={{}}"
+    for version, told in changed.items():
+        if told and version != LATEST:
+            yield f"aws lambda delete-function {function} --qualifier {version}"
 
 
 def _variables(outputs: Mapping[str, str]) -> dict[str, str]:
@@ -84,7 +153,7 @@ def _variables(outputs: Mapping[str, str]) -> dict[str, str]:
     return variables
 
 
-def _repair(outputs: Mapping[str, str]) -> str:
+def _settings(outputs: Mapping[str, str]) -> str:
     variables = ",".join(f"{name}={value}" for name, value in _variables(outputs).items())
     options = [f"--handler {HANDLER}", f"--role {outputs['RoleArn']}", "--layers []"]
     if "Runtime" in outputs:

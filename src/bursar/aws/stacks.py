@@ -13,7 +13,9 @@ from bursar.errors import StackError
 
 # What CloudFormation says of a change set that would change nothing; there is no code for it.
 _NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
-_CAPABILITIES = ["CAPABILITY_IAM"]
+# Named, since the key's policy knows the role that signs by its name.
+_CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
+STACK_TAG = "bursar:stack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,31 @@ class StackEvent:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What CloudFormation holds of a stack: its status, outputs and parameters. `id` outlives a deletion."""
+    """What CloudFormation holds of a stack. `id` outlives a deletion; `protected` is its termination protection.
+
+    `ours` is whether it bears the tag that stacks of this program have.
+    """
 
     name: str
     id: str
     status: str
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
+    protected: bool = False
+    ours: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template: its text, or the URL of where it lies in S3."""
+
+    body: str = ""
+    url: str = ""
+
+    @property
+    def argument(self) -> dict[str, str]:
+        """How CloudFormation's calls are given it."""
+        return {"TemplateURL": self.url} if self.url else {"TemplateBody": self.body}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +130,13 @@ def find_stack(cloud: Cloud, name: str) -> Stack | None:
         p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", [])
     }
     return Stack(
-        stack["StackName"], stack.get("StackId", name), stack["StackStatus"], outputs, parameters
+        stack["StackName"],
+        stack.get("StackId", name),
+        stack["StackStatus"],
+        outputs,
+        parameters,
+        protected=stack.get("EnableTerminationProtection", False),
+        ours=any(tag["Key"] == STACK_TAG for tag in stack.get("Tags", [])),
     )
 
 
@@ -126,7 +152,7 @@ def resource_ids(cloud: Cloud, name: str) -> dict[str, str]:
     }
 
 
-def preview(cloud: Cloud, name: str, template: str, parameters: Mapping[str, str]) -> Preview:
+def preview(cloud: Cloud, name: str, template: Template, parameters: Mapping[str, str]) -> Preview:
     """Make a change set and return what it would do. A stack at work is waited for first.
 
     Raises:
@@ -143,10 +169,10 @@ def preview(cloud: Cloud, name: str, template: str, parameters: Mapping[str, str
         StackName=name,
         ChangeSetName=f"bursar-{uuid.uuid4().hex[:12]}",
         ChangeSetType="CREATE" if creates else "UPDATE",
-        TemplateBody=template,
+        **template.argument,
         Parameters=given,
         Capabilities=_CAPABILITIES,
-        Tags=[{"Key": "bursar:stack", "Value": name}],
+        Tags=[{"Key": STACK_TAG, "Value": name}],
     )
     return _ready(cloud, Preview(name, made["StackId"], made["Id"], creates, ()))
 
@@ -272,12 +298,26 @@ def required(stack: Stack | None, name: str) -> Stack:
     return stack
 
 
+def require_ours(stack: Stack) -> None:
+    """Refuse a stack that this program has not made.
+
+    Raises:
+        StackError: it lacks the tag.
+    """
+    if not stack.ours and stack.status != "REVIEW_IN_PROGRESS":
+        raise StackError(
+            f"there is a stack {stack.name}, and it is none of bursar's",
+            hint="choose another name with --stack, or aws.stack in bursar.toml",
+        )
+
+
 def require_updatable(stack: Stack) -> None:
-    """Refuse a stack that CloudFormation will not update in the state it is in.
+    """Refuse a stack of somebody else's, and one that CloudFormation will not update in the state it is in.
 
     Raises:
         StackError: with what to do about it.
     """
+    require_ours(stack)
     if stack.status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
         raise StackError(
             f"the stack {stack.name} is {stack.status}: it was never created whole",

@@ -6,15 +6,25 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from bursar.errors import ConfigError
 
 FILE = "bursar.toml"
 _MAX_BYTES = 65_536
 API_KEY_VARIABLE = "BURSAR_CROSSMINT_API_KEY"
+
+
+def _listed(value: Any) -> Any:
+    """Take a variable's text for a list: its parts between commas."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
 class _Section(BaseModel):
@@ -29,9 +39,14 @@ class AwsSettings(_Section):
 
 
 class KeySettings(_Section):
-    """The KMS key: an id, ARN, alias or alias ARN."""
+    """The KMS key: an id, ARN, alias or alias ARN; and who may do what with a key that the stack makes."""
 
     id: str = "alias/bursar-treasury"
+    administrators: Names = ()
+    users: Names = ()
+    account_delegation: bool = True
+    multi_region: bool = False
+    replica_of: str | None = None
 
 
 class SignerSettings(_Section):
@@ -49,10 +64,58 @@ class SignerSettings(_Section):
 
 
 class FunctionSettings(_Section):
-    """The signing function's platform."""
+    """The signing function. Seconds, MiB and days; `reserved_concurrency` 0 reserves none."""
 
     architecture: Literal["arm64", "x86_64"] = "arm64"
     runtime: Literal["python3.11", "python3.12", "python3.13"] = "python3.13"
+    memory: int = 256
+    timeout: int = 15
+    reserved_concurrency: int = 10
+    log_retention: int = 365
+    tracing: bool = False
+
+
+class ApiSettings(_Section):
+    """The API in front of it. `rate` is in requests a second, `burst` how many at once."""
+
+    stage: str = "prod"
+    rate: int = 100
+    burst: int = 20
+    private: bool = False
+    access_logs: bool = True
+    tls_policy: str = "SecurityPolicy_TLS13_1_2_2021_06"
+
+
+class CallersSettings(_Section):
+    """Who may ask for signatures: an IAM group to make, groups and roles that there are, by name."""
+
+    group: str | None = None
+    groups: Names = ()
+    roles: Names = ()
+
+
+class NetworkSettings(_Section):
+    """The VPC to put the function into; without `vpc` it is in none."""
+
+    vpc: str | None = None
+    subnets: Names = ()
+    kms_endpoint: str | None = None
+    api_endpoint: str | None = None
+    logs_endpoint: str | None = None
+    security_group: str | None = None
+    clients: Names = ()
+    bind_key: bool = True
+
+
+class RecordsSettings(_Section):
+    """The trail (`create`, `none`, or an existing trail's log group), alarms and dashboard."""
+
+    trail: str = "create"
+    own_key: bool = True
+    retention: int = 731
+    topic: str | None = None
+    emails: Names = ()
+    dashboard: bool = True
 
 
 class WalletSettings(_Section):
@@ -83,6 +146,10 @@ class Config(_Section):
     key: KeySettings = KeySettings()
     signer: SignerSettings = SignerSettings()
     function: FunctionSettings = FunctionSettings()
+    api: ApiSettings = ApiSettings()
+    callers: CallersSettings = CallersSettings()
+    network: NetworkSettings = NetworkSettings()
+    records: RecordsSettings = RecordsSettings()
     wallet: WalletSettings = WalletSettings()
     crossmint: CrossmintSettings = CrossmintSettings()
     chain: ChainSettings = ChainSettings()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from bursar.errors import KmsError, KmsTimeout
+from bursar.errors import KmsError, KmsProtocolError, KmsTimeout
 from bursar.kms import faults, wire
 from bursar.kms.connections import Connect, Dialler, Pool, StaleConnection
 from bursar.kms.credentials import CredentialChain, CredentialsProvider, profile_region
@@ -66,6 +66,14 @@ class Machine:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = _dice
+
+
+@dataclass(slots=True)
+class _Course:
+    """How one call goes: until when, and how often KMS may have been reached without an answer coming back."""
+
+    deadline: float
+    unanswered: int = 0
 
 
 class KmsClient:
@@ -161,22 +169,35 @@ class KmsClient:
             KmsError: KMS refused or could not be reached.
         """
         require_region(parse_key_name(key_arn), self.region)
-        return wire.read_signature(self._call(wire.sign_call(key_arn, request)), request)
+        response, unanswered = self._call(wire.sign_call(key_arn, request))
+        try:
+            return wire.read_signature(response, request, unanswered)
+        except KmsProtocolError as error:  # KMS may have signed all the same
+            error.request_id, error.unanswered = wire.request_id(response) or None, unanswered
+            raise
 
     def _fetch_public_key(self, key_id: str) -> KmsPublicKey:
         require_region(parse_key_name(key_id), self.region)
-        return wire.read_public_key(self._call(wire.public_key_call(key_id)))
+        return wire.read_public_key(self._call(wire.public_key_call(key_id))[0])
 
-    def _call(self, call: Call) -> Response:
-        deadline = self._machine.monotonic() + self._limits.deadline
+    def _call(self, call: Call) -> tuple[Response, int]:
+        """Return the answer, and how many earlier attempts may have reached KMS and got none."""
+        course = _Course(self._machine.monotonic() + self._limits.deadline)
+        try:
+            return self._try(call, course), course.unanswered
+        except KmsError as error:
+            error.unanswered = course.unanswered
+            raise
+
+    def _try(self, call: Call, course: _Course) -> Response:
         attempt = 1
         while True:
             try:
-                return self._attempt(call, deadline)
+                return self._attempt(call, course)
             except KmsError as error:
                 if not error.retryable or attempt >= self._limits.attempts:
                     raise
-                self._wait(attempt, deadline, error)
+                self._wait(attempt, course.deadline, error)
             attempt += 1
 
     def _wait(self, attempt: int, deadline: float, error: KmsError) -> None:
@@ -186,15 +207,15 @@ class KmsClient:
             raise error
         self._machine.sleep(pause)
 
-    def _attempt(self, call: Call, deadline: float) -> Response:
+    def _attempt(self, call: Call, course: _Course) -> Response:
         """One attempt, and a second one at once where only our clock was wrong."""
         known = self._clock_offset
         now = self._machine.now() + known
-        response = self._exchange(self._render(call, now), deadline)
+        response = self._exchange(self._render(call, now), course)
         if offset := faults.clock_offset(response, now):
             self._clock_offset = known + offset
             now = self._machine.now() + known + offset
-            response = self._exchange(self._render(call, now), deadline)
+            response = self._exchange(self._render(call, now), course)
         if response.status != 200:
             raise faults.error_of(response)
         return response
@@ -205,18 +226,20 @@ class KmsClient:
             self._signer.sign(self._credentials(), headers, call.body, now), call.body
         )
 
-    def _exchange(self, request: bytes, deadline: float) -> Response:
-        remaining = self._stopwatch(deadline)
+    def _exchange(self, request: bytes, course: _Course) -> Response:
+        remaining = self._stopwatch(course.deadline)
         while True:
             connection = self._pool.take(self._machine.monotonic(), remaining())
             try:
                 response = connection.ask(request, remaining)
             except StaleConnection:
                 # Not an attempt: the server hung up on an idle connection. The next one is new.
+                course.unanswered += 1
                 connection.close()
                 self._pool.drop_idle()
                 continue
             except BaseException:
+                course.unanswered += 1
                 connection.close()
                 raise
             if response.keeps_alive:

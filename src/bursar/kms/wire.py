@@ -38,11 +38,16 @@ class KmsPublicKey:
 
 @dataclass(frozen=True, slots=True)
 class KmsSignature:
-    """KMS's answer to Sign: DER bytes, the ARN of the key that signed, and the call's id for the audit trail."""
+    """KMS's answer to Sign: DER bytes, the ARN of the key that signed, and the call's id for the audit trail.
+
+    `unanswered` counts earlier attempts of the same call that may have reached KMS and got no answer: each may have
+    left a line in CloudTrail under an id that nobody here knows.
+    """
 
     key_arn: str
     der: bytes
     request_id: str
+    unanswered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +90,12 @@ def read_public_key(response: Response) -> KmsPublicKey:
     )
 
 
-def read_signature(response: Response, request: KmsSignRequest) -> KmsSignature:
+def read_signature(
+    response: Response, request: KmsSignRequest, unanswered: int = 0
+) -> KmsSignature:
     """Return the signature in KMS's answer. It proves nothing: that is the signer's part.
+
+    `unanswered` is how many earlier attempts of the call got no answer.
 
     Raises:
         KmsProtocolError: a field is missing, not what KMS sends, or names another algorithm than was asked for.
@@ -95,7 +104,10 @@ def read_signature(response: Response, request: KmsSignRequest) -> KmsSignature:
     if _token(fields, "SigningAlgorithm") != request.signing_algorithm:
         raise KmsProtocolError("KMS answered with another signing algorithm than was asked for")
     return KmsSignature(
-        key_arn=_key_arn(fields), der=_bytes(fields, "Signature"), request_id=request_id(response)
+        key_arn=_key_arn(fields),
+        der=_bytes(fields, "Signature"),
+        request_id=request_id(response),
+        unanswered=unanswered,
     )
 
 

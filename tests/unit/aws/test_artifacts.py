@@ -47,11 +47,10 @@ SECURED = {
 
 
 def cloud(s3: S3, region: str = "eu-north-1") -> Cloud:
-    session = SimpleNamespace(get_partition_for_region=lambda _region: "aws")
     return cast(
         "Cloud",
         SimpleNamespace(
-            s3=s3, account="111122223333", region=region, emulated=False, session=session
+            s3=s3, account="111122223333", region=region, emulated=False, partition="aws"
         ),
     )
 

@@ -8,7 +8,7 @@ from bursar.cli.main import run
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ((), "Delete the stack treasury and its code? The key stays."),
+        ((), "Delete the protected stack treasury and its code? The key stays."),
         (("--delete-key", "alias/a"), "and the key alias/a after 30 days?"),
     ],
 )

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.aws.handler import SigningFunction, call_seconds
-from bursar.aws.template import StackPlan
+from bursar.aws.plan import StackPlan
 from bursar.chains import evm
 from bursar.chains.evm import KmsSignRequest, PublicKey
 from bursar.errors import KmsAccessDenied, KmsError, KmsThrottled
@@ -182,7 +182,7 @@ def test_reading_the_key_and_signing_end_before_lambda_does(milliseconds: int) -
 
 
 def test_without_lambdas_clock_the_usual_timeout_is_taken() -> None:
-    assert 0 < call_seconds(None) * 2 < StackPlan().timeout
+    assert 0 < call_seconds(None) * 2 < StackPlan().function.timeout
 
 
 def test_a_failed_opening_is_not_kept() -> None:
@@ -428,8 +428,10 @@ def test_the_handler_imports_only_what_it_needs() -> None:
         "bursar.aws.environment",
         "bursar.aws.events",
         "bursar.aws.handler",
+        "bursar.aws.metrics",
         "bursar.chains",
         "bursar.chains.evm",
+        "bursar.error_status",
         "bursar.errors",
         "bursar.kms",
         "bursar.kms.client",

@@ -14,6 +14,11 @@ from bursar.errors import StackError
 ADDRESS = "0x1111111111111111111111111111111111111111"
 OUTPUTS = {
     "FunctionName": "treasury-signer",
+    "FunctionAlias": "live",
+    "FunctionVersion": "4",
+    "CodeSha256": "code",
+    "CodeBucket": "bucket",
+    "CodeKey": "key.zip",
     "KeyArn": "arn:aws:kms:us-east-1:1:key/k",
     "RoleArn": "arn:aws:iam::1:role/r",
     "Runtime": "python3.13",
@@ -28,12 +33,26 @@ LIVE = {
     "Runtime": "python3.13",
     "Environment": {"Variables": VARIABLES},
 }
+ALIAS = {"Name": "live", "FunctionVersion": "4"}
+
+
+def function(versions: dict[str, Any], aliases: list[Any] | None = None) -> Cloud:
+    """Lambda, with a function of these versions, each as LIVE but for what is named."""
+    listed = {
+        "list_versions_by_function": {
+            "Versions": [{**LIVE, "Version": name, **each} for name, each in versions.items()]
+        },
+        "list_aliases": {"Aliases": [ALIAS] if aliases is None else aliases},
+    }
+
+    def paginator(name: str) -> Any:
+        return SimpleNamespace(paginate=lambda **_: [listed[name]])
+
+    return cast("Cloud", SimpleNamespace(functions=SimpleNamespace(get_paginator=paginator)))
 
 
 def cloud_with(**changes: Any) -> Cloud:
-    answer = LIVE | changes
-    functions = SimpleNamespace(get_function_configuration=lambda **_: answer)
-    return cast("Cloud", SimpleNamespace(functions=functions))
+    return function({"$LATEST": {}, "4": changes})
 
 
 def variables(**changes: str) -> dict[str, Any]:
@@ -67,10 +86,50 @@ def test_every_setting_that_was_changed_is_named_and_so_is_the_repair(
     assert live.differences == (named,)
     with pytest.raises(StackError, match=named) as caught:
         require_deployed(OUTPUTS, live)
-    hint = str(caught.value.hint)
-    assert "update-function-configuration --function-name treasury-signer" in hint
-    assert f"BURSAR_SIGNER_ADDRESS={ADDRESS}" in hint
-    assert "--layers []" in hint
+    # The latest state is as deployed, so it is published, and the version that is not goes.
+    assert [step.split()[2] for step in str(caught.value.hint).split(": ")[1].split("; ")] == [
+        *("publish-version", "update-alias", "delete-function"),
+    ]
+
+
+def test_a_latest_state_that_was_changed_is_put_back_in_code_and_settings() -> None:
+    changed = {"CodeSha256": "other", "Layers": [{"Arn": "layer"}]}
+    live = running(function({"$LATEST": changed, "4": {}}), OUTPUTS)
+    assert live.differences == ("$LATEST CodeSha256", "$LATEST Layers")
+    code, settings = live.repairs
+    assert code.endswith("--s3-bucket bucket --s3-key key.zip")
+    assert "update-function-configuration --function-name treasury-signer" in settings
+    assert f"BURSAR_SIGNER_ADDRESS={ADDRESS}" in settings
+    assert "--layers []" in settings
+
+
+def test_calls_led_elsewhere_are_led_back_to_the_version_that_was_deployed() -> None:
+    weights = {"AdditionalVersionWeights": {"5": 0.1}}
+    alias = ALIAS | {"RoutingConfig": weights}
+    live = running(
+        function({"$LATEST": {}, "4": {}, "5": {"Handler": "index.handle"}}, [alias]), OUTPUTS
+    )
+    assert live.differences == ("Handler",)
+    back, gone = live.repairs
+    assert "--function-version 4 --routing-config AdditionalVersionWeights={}" in back
+    assert gone.endswith("delete-function --function-name treasury-signer --qualifier 5")
+
+
+def test_another_version_like_the_one_deployed_is_no_difference() -> None:
+    live = running(function({"$LATEST": {}, "4": {}, "5": {}}), OUTPUTS)
+    assert live.differences == ()
+
+
+def test_a_stack_from_before_there_were_aliases_is_judged_by_the_latest_state() -> None:
+    old = {name: value for name, value in OUTPUTS.items() if "FunctionAlias" not in name}
+    live = running(function({"$LATEST": {"Handler": "index.handle"}}, []), old)
+    assert live.differences == ("Handler",)
+    assert "update-function-configuration" in live.repairs[0]
+
+
+def test_an_alias_that_is_gone_is_said() -> None:
+    with pytest.raises(StackError, match="alias live is gone"):
+        running(function({"$LATEST": {}, "4": {}}, []), OUTPUTS)
 
 
 @pytest.mark.parametrize(("value", "blind"), [("allowed", "allowed"), ("yes", "refused")])

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from bursar.aws import stacks
 from bursar.aws.cloud import Cloud
-from bursar.aws.stacks import Pace, Preview, StackEvent
+from bursar.aws.stacks import Pace, Preview, StackEvent, Template
 from bursar.errors import AwsError, StackError
 
 ID = "arn:aws:cloudformation:us-east-1:1:stack/treasury/1"
@@ -37,6 +37,7 @@ class CloudFormation:
         self.calls: list[str] = []
         self.made: dict[str, Any] = {}
         self.quiet = 0
+        self.tags = ["bursar:stack"]
         self.deleted: list[str] = []
         self.change_sets: list[dict[str, str]] = []
 
@@ -48,7 +49,10 @@ class CloudFormation:
             if not self.quiet:
                 self.happen("treasury", status, resource=ID)
             self.quiet = max(0, self.quiet - 1)
-        return {"Stacks": [{"StackName": "treasury", "StackId": ID, "StackStatus": status}]}
+        found = {"StackName": "treasury", "StackId": ID, "StackStatus": status}
+        return {
+            "Stacks": [found | {"Tags": [{"Key": tag, "Value": "treasury"} for tag in self.tags]}]
+        }
 
     def describe_stack_events(self, StackName: str) -> Any:  # noqa: N803
         assert StackName == ID
@@ -174,7 +178,7 @@ def test_a_change_set_that_fails_never_deletes_a_stack_that_is_there() -> None:
     failed = {"Status": "FAILED", "StatusReason": "Transform failed"}
     formation = CloudFormation("REVIEW_IN_PROGRESS", "CREATE_COMPLETE", change_set=failed)
     with pytest.raises(StackError, match="Transform failed"):
-        stacks.preview(cloud_with(formation), "treasury", "{}", {})
+        stacks.preview(cloud_with(formation), "treasury", Template("{}"), {})
     assert formation.deleted == []
 
 
@@ -190,7 +194,7 @@ def test_a_change_says_whether_it_makes_a_new_resource_or_perhaps(
         "Changes": [{"ResourceChange": change | {"Replacement": replacement}}]
     }
     formation = CloudFormation("UPDATE_COMPLETE", change_set=found)
-    (seen,) = stacks.preview(cloud_with(formation), "treasury", "{}", {}).changes
+    (seen,) = stacks.preview(cloud_with(formation), "treasury", Template("{}"), {}).changes
     assert (seen.replaces, seen.may_replace) == (replaces, may_replace)
 
 
@@ -205,20 +209,20 @@ def test_a_change_names_each_property_it_changes_once() -> None:
     details = {"Details": [{"Target": target} for target in targets]}
     found = {"Status": "CREATE_COMPLETE", "Changes": [{"ResourceChange": change | details}]}
     formation = CloudFormation("UPDATE_COMPLETE", change_set=found)
-    (seen,) = stacks.preview(cloud_with(formation), "treasury", "{}", {}).changes
+    (seen,) = stacks.preview(cloud_with(formation), "treasury", Template("{}"), {}).changes
     assert seen.properties == ("Environment", "Code")
 
 
 def test_a_change_set_of_outputs_alone_has_no_changes_and_is_there_to_be_executed() -> None:
     formation = CloudFormation("UPDATE_COMPLETE")
-    found = stacks.preview(cloud_with(formation), "treasury", "{}", {})
+    found = stacks.preview(cloud_with(formation), "treasury", Template("{}"), {})
     assert (found.changes, found.ready) == ((), True)
     assert formation.calls == []
 
 
 def test_a_stack_at_work_is_waited_for_before_it_is_changed() -> None:
     formation = CloudFormation("UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
-    found = stacks.preview(cloud_with(formation), "treasury", "{}", {})
+    found = stacks.preview(cloud_with(formation), "treasury", Template("{}"), {})
     assert not found.creates
     assert formation.made["ChangeSetType"] == "UPDATE"
 
@@ -226,7 +230,7 @@ def test_a_stack_at_work_is_waited_for_before_it_is_changed() -> None:
 @pytest.mark.parametrize(("status", "kind"), [(None, "CREATE"), ("REVIEW_IN_PROGRESS", "CREATE")])
 def test_a_stack_that_was_only_previewed_is_created(status: str | None, kind: str) -> None:
     formation = CloudFormation(status)
-    assert stacks.preview(cloud_with(formation), "treasury", "{}", {}).creates
+    assert stacks.preview(cloud_with(formation), "treasury", Template("{}"), {}).creates
     assert formation.made["ChangeSetType"] == kind
 
 
@@ -241,7 +245,7 @@ def test_a_change_set_without_changes_is_nothing_to_do(reason: str) -> None:
     formation = CloudFormation(
         "UPDATE_COMPLETE", change_set={"Status": "FAILED", "StatusReason": reason}
     )
-    found = stacks.preview(cloud_with(formation), "treasury", "{}", {})
+    found = stacks.preview(cloud_with(formation), "treasury", Template("{}"), {})
     assert (found.changes, found.ready) == ((), False)
     assert formation.calls == ["delete change set"]
 
@@ -250,7 +254,7 @@ def test_a_change_set_that_fails_says_why() -> None:
     failed = {"Status": "FAILED", "StatusReason": "Transform failed"}
     formation = CloudFormation(None, "REVIEW_IN_PROGRESS", change_set=failed)
     with pytest.raises(StackError, match="Transform failed"):
-        stacks.preview(cloud_with(formation), "treasury", "{}", {})
+        stacks.preview(cloud_with(formation), "treasury", Template("{}"), {})
     assert formation.calls == ["delete change set", "delete stack"]
 
 
@@ -264,7 +268,7 @@ def test_a_change_set_that_fails_says_why() -> None:
 )
 def test_a_stack_that_cannot_be_updated_names_the_way_out(status: str, way_out: str) -> None:
     with pytest.raises(StackError) as caught:
-        stacks.preview(cloud_with(CloudFormation(status)), "treasury", "{}", {})
+        stacks.preview(cloud_with(CloudFormation(status)), "treasury", Template("{}"), {})
     assert way_out in str(caught.value.hint)
 
 
@@ -289,3 +293,19 @@ def test_other_errors_of_cloudformation_are_not_taken_for_a_missing_stack() -> N
     formation = SimpleNamespace(describe_stacks=cast("Callable[..., Any]", broken))
     with pytest.raises(AwsError, match="validation error"):
         stacks.find_stack(cast("Cloud", SimpleNamespace(cloudformation=formation)), "x")
+
+
+def test_a_stack_of_somebody_elses_is_neither_changed_nor_read_as_ours() -> None:
+    formation = CloudFormation("CREATE_COMPLETE")
+    formation.tags = ["team"]
+    with pytest.raises(StackError, match="none of bursar's") as caught:
+        stacks.preview(cloud_with(formation), "treasury", Template("{}"), {})
+    assert "--stack" in str(caught.value.hint)
+    assert formation.made == {}
+
+
+def test_a_template_too_long_for_a_call_is_named_by_its_url() -> None:
+    formation = CloudFormation(None)
+    stacks.preview(cloud_with(formation), "treasury", Template(url="https://s3/t.yaml"), {})
+    assert formation.made["TemplateURL"] == "https://s3/t.yaml"
+    assert "TemplateBody" not in formation.made

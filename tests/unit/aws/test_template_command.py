@@ -12,14 +12,13 @@ KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    assert run(["aws", "template", *arguments]) == 0
+    assert run(["aws", "template", "--json", *arguments]) == 0
     template: dict[str, Any] = json.loads(capsys.readouterr().out)
     return template
 
 
 def test_the_template_is_printed_without_asking_aws(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["aws", "template", "--stage", "test", "--runtime", "python3.12"]) == 0
-    template = json.loads(capsys.readouterr().out)
+    template = printed(capsys, "--stage", "test", "--runtime", "python3.12")
     function = template["Resources"]["Function"]["Properties"]
     assert (function["Runtime"], function["Architectures"]) == ("python3.12", ["arm64"])
     assert template["Outputs"]["Stage"]["Value"] == "test"
@@ -32,8 +31,8 @@ def test_the_settings_own_key_is_in_the_template(
     monkeypatch.chdir(tmp_path)
     template = printed(capsys)
     assert "SigningKey" not in template["Resources"]
-    role = template["Resources"]["FunctionRole"]["Properties"]["Policies"][0]
-    assert role["PolicyDocument"]["Statement"][0]["Resource"] == KEY
+    policy = template["Resources"]["FunctionRolePolicy"]["Properties"]["PolicyDocument"]
+    assert policy["Statement"][0]["Resource"] == KEY
     assert "KeyAlias" not in template["Outputs"]
     # An alias on the command line is the other way of deploy's: find or make that one.
     assert "SigningKey" in printed(capsys, "--alias", "alias/other")["Resources"]
@@ -65,3 +64,63 @@ def test_a_key_that_is_not_named_by_its_arn_is_refused(
 def test_a_runtime_lambda_does_not_have_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["aws", "template", "--runtime", "python3.9"]) == 2
     assert "python3.9" in capsys.readouterr().err
+
+
+def test_for_people_it_is_yaml_in_titled_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["aws", "template"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("AWSTemplateFormatVersion: '2010-09-09'")
+    assert "  # Who may ask for signatures\n" in text
+
+
+def test_other_compute_gets_the_role_and_the_key_without_function_and_api(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    template = printed(capsys, "--compute", "ecs")
+    assert {"SigningKey", "FunctionRole", "FunctionRolePolicy"} <= set(template["Resources"])
+    assert not {"Function", "Api"} & set(template["Resources"])
+
+
+def test_the_settings_reach_the_template(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bursar.toml").write_text(
+        """
+        [key]
+        administrators = ["arn:aws:iam::111122223333:role/key-admin"]
+        [function]
+        memory = 512
+        reserved_concurrency = 0
+        [api]
+        stage = "live"
+        rate = 5
+        [callers]
+        group = "payers"
+        [network]
+        vpc = "vpc-12345678"
+        subnets = ["subnet-12345678", "subnet-87654321"]
+        [records]
+        trail = "CloudTrail/Logs"
+        """
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BURSAR_RECORDS_EMAILS", "a@example.com, b@example.com")
+    found = printed(capsys)["Resources"]
+    function = found["Function"]["Properties"]
+    assert function["MemorySize"] == 512
+    assert "ReservedConcurrentExecutions" not in function
+    assert len(function["VpcConfig"]["SubnetIds"]) == 2
+    assert found["Stage"]["Properties"]["StageName"] == "live"
+    assert found["CallersGroup"]["Properties"]["GroupName"] == "payers"
+    assert "Trail" not in found
+    topics = [each for each in found.values() if each["Type"] == "AWS::SNS::Subscription"]
+    assert len(topics) == 2
+
+
+def test_a_setting_that_leaves_a_hole_is_refused_before_anything_is_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bursar.toml").write_text("[key]\naccount_delegation = false\n")
+    monkeypatch.chdir(tmp_path)
+    assert run(["aws", "template"]) == 2
+    assert "nobody could manage the key" in capsys.readouterr().err

@@ -1,74 +1,112 @@
-"""`bursar aws`: deploy the signing function and its API, look at them, remove them."""
+"""`bursar aws plan|deploy|status|outputs|destroy`: the stack."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bursar.cli.aws import planning
 from bursar.cli.shell import Shell, shared_options
 
 if TYPE_CHECKING:
     from bursar.aws.cloud import Cloud
-    from bursar.aws.deploy import Deployment, DeployRequest, Prepared
-    from bursar.aws.stacks import Preview, StackEvent
+    from bursar.aws.deploy import Deployment, Prepared
+    from bursar.aws.stacks import Change, Preview, StackEvent
 
-_stack = click.option(
+_Command = Callable[..., Any]
+
+stack_option = click.option(
     "--stack", metavar="NAME", help="CloudFormation stack [default: bursar-treasury]."
 )
 _yes = click.option("--yes", is_flag=True, help="Do it without asking.")
-_stage = click.option("--stage", default="prod", show_default=True, help="The API's stage.")
-_alias = click.option(
-    "--alias", help="Alias of the key to use or make [default: the settings' key]."
+
+
+def plan_options(command: _Command) -> _Command:
+    """Let a command take what most often differs from the settings; the rest is in bursar.toml."""
+    options = (
+        click.option("--stage", help="The API's stage [default: the settings', prod]."),
+        click.option("--alias", help="Alias of the key to use or make [default: the settings']."),
+        click.option("--key", metavar="ARN", help="Use this existing key."),
+        click.option("--architecture", type=click.Choice(["arm64", "x86_64"])),
+        click.option("--runtime", type=click.Choice(["python3.11", "python3.12", "python3.13"])),
+        click.option(
+            "--allow-blind-signing",
+            is_flag=True,
+            help="Let the function sign bare hashes, whose meaning it cannot check.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+_wheels = click.option(
+    "--wheels",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True),
+    help="Take the function's packages from here instead of PyPI.",
 )
-_key = click.option("--key", metavar="ARN", help="Use this existing key.")
-_architecture = click.option("--architecture", type=click.Choice(["arm64", "x86_64"]))
-_runtime = click.option("--runtime", type=click.Choice(["python3.11", "python3.12", "python3.13"]))
-_blind = click.option(
-    "--allow-blind-signing",
-    is_flag=True,
-    help="Let the function sign bare hashes, whose meaning it cannot check.",
+_bucket = click.option(
+    "--bucket", metavar="NAME", help="S3 bucket for the code [default: one of its own]."
 )
 
 
-@click.group("aws")
-def command() -> None:
-    """Deploy the signing function and its API, look at them, remove them."""
+@click.command()
+@stack_option
+@plan_options
+@_wheels
+@_bucket
+@shared_options
+@click.pass_obj
+def plan(shell: Shell, /, **options: Any) -> None:
+    """Show what `deploy` would change. Nothing is changed.
+
+    Exits 3, with the reason, where it would replace or remove the signing key, which no deployment does.
+    """
+    from bursar.aws.deploy import prepare
+    from bursar.aws.stacks import discard
+
+    cloud, request = planning.cloud(shell), planning.request_of(shell, options)
+    with shell.waiting(f"Building the function's code and comparing stack {request.stack}"):
+        prepared = prepare(cloud, request, upload=False)
+        if prepared.preview.ready:
+            discard(cloud, prepared.preview)
+    shell.result(_planned(prepared), _table(prepared.preview.changes))
+    _say_what_matters(shell, prepared)
 
 
-@command.command()
-@_stack
-@_stage
-@_alias
-@_key
-@_architecture
-@_runtime
-@_blind
-@click.option("--wheels", metavar="DIR", type=click.Path(path_type=Path, exists=True))
-@click.option("--bucket", metavar="NAME", help="S3 bucket for the code [default: one of its own].")
+@click.command()
+@stack_option
+@plan_options
+@_wheels
+@_bucket
 @_yes
 @shared_options
 @click.pass_obj
 def deploy(shell: Shell, /, **options: Any) -> None:
-    """Create or update the signer: key, function, API, permissions.
+    """Create or update the signer: key, function, API, permissions, network, trail, alarms.
 
-    It prints what would change and asks before it changes anything. Without --allow-blind-signing the function
-    refuses bare hashes with `blind_signing_disabled`.
+    It prints what would change and asks before it changes anything; bursar.toml says what is to be made.
+    Interrupted, it goes on in AWS, and the command can be run again to follow it to its end. Without
+    --allow-blind-signing the function refuses bare hashes with `blind_signing_disabled`.
     """
     from bursar.aws.deploy import finish, prepare
 
-    cloud = _cloud(shell)
-    request = _request(shell, options)
+    cloud, request = planning.cloud(shell), planning.request_of(shell, options)
     with shell.waiting(f"Building the function's code and comparing stack {request.stack}"):
         prepared = prepare(cloud, request)
-    _show_changes(shell, prepared)
+    if not shell.json:
+        shell.err.print(_table(prepared.preview.changes))
+    _say_what_matters(shell, prepared)
     if prepared.preview.ready:
         _confirm(shell, cloud, prepared.preview, yes=options["yes"])
     with shell.waiting(f"Deploying {request.stack}") as update:
-        deployment = finish(cloud, prepared, lambda event: update(_line(event)))
+        deployment = finish(cloud, prepared, _Progress(prepared.preview, update).tell)
     _show(
         shell,
         deployment,
@@ -77,19 +115,19 @@ def deploy(shell: Shell, /, **options: Any) -> None:
     )
 
 
-@command.command()
-@_stack
+@click.command()
+@stack_option
 @shared_options
 @click.pass_obj
 def status(shell: Shell, stack: str | None) -> None:
     """Show the deployed signer, its key's state, and whether its function still runs as it was deployed."""
     from bursar.aws.deploy import status as find
 
-    _show(shell, find(_cloud(shell), _stack_name(shell, stack)))
+    _show(shell, find(planning.cloud(shell), planning.stack_name(shell, stack)))
 
 
-@command.command()
-@_stack
+@click.command()
+@stack_option
 @shared_options
 @click.pass_obj
 def outputs(shell: Shell, stack: str | None) -> None:
@@ -99,13 +137,13 @@ def outputs(shell: Shell, stack: str | None) -> None:
     """
     from bursar.aws.deploy import status as find
 
-    found = find(_cloud(shell), _stack_name(shell, stack))
+    found = find(planning.cloud(shell), planning.stack_name(shell, stack))
     live = {"BlindSigning": found.blind_signing, "KeyState": found.key_state}
     shell.result({**found.outputs, **live})
 
 
-@command.command()
-@_stack
+@click.command()
+@stack_option
 @click.option(
     "--delete-key",
     metavar="ALIAS",
@@ -117,20 +155,25 @@ def outputs(shell: Shell, stack: str | None) -> None:
 def destroy(shell: Shell, stack: str | None, delete_key: str | None, *, yes: bool) -> None:
     """Remove the function, its API and their permissions. The key stays unless --delete-key names it.
 
-    Without its key a treasury can no longer pay. A key that stays is found again by its alias at the next deploy.
-    The bucket that held the function's code stays too, without it. Interrupted, the command can be run again.
+    Without its key a treasury can no longer pay. A key that stays is found again by its alias at the next
+    deploy. What was recorded stays too: the trail's bucket, and the key that it is encrypted with. The bucket that
+    held the function's code stays without it. The stack's termination protection is taken off first. Interrupted,
+    the command can be run again.
     """
     from bursar.aws.removal import DELETION_DAYS
     from bursar.aws.removal import destroy as remove
 
-    name = _stack_name(shell, stack)
-    what = f"Delete the stack {name} and its code? The key stays."
+    name = planning.stack_name(shell, stack)
+    what = f"Delete the protected stack {name} and its code? The key stays."
     if delete_key:
-        what = f"Delete the stack {name}, its code, and the key {delete_key} after {DELETION_DAYS} days?"
+        what = (
+            f"Delete the protected stack {name}, its code, "
+            f"and the key {delete_key} after {DELETION_DAYS} days?"
+        )
     shell.confirm(what, yes=yes)
     with shell.waiting(f"Deleting {name}") as update:
         removal = remove(
-            _cloud(shell), name, lambda event: update(_line(event)), delete_key=delete_key
+            planning.cloud(shell), name, lambda event: update(_line(event)), delete_key=delete_key
         )
     if removal.key_deleted_on:
         shell.say(
@@ -141,102 +184,66 @@ def destroy(shell: Shell, stack: str | None, delete_key: str | None, *, yes: boo
     shell.result(asdict(removal))
 
 
-@command.command()
-@_stage
-@_alias
-@_key
-@_architecture
-@_runtime
-@_blind
-@shared_options
-@click.pass_obj
-def template(shell: Shell, /, **options: Any) -> None:
-    """Print the CloudFormation template that `deploy` would use. Nothing is asked of AWS.
+class _Progress:
+    """Counts the resources that are done, of those that the change set names."""
 
-    So an existing key must be named by its ARN, and its address is not pinned; `deploy` looks both up. Without one
-    the template makes a key, where `deploy` uses the key that the alias leads to already.
-    """
-    from bursar.aws.template import StackPlan, template_text
+    def __init__(self, preview: Preview, update: Callable[[str], None]) -> None:
+        self._wanted = {change.name for change in preview.changes}
+        self._done: set[str] = set()
+        self._update = update
 
-    request = _request(shell, options)
-    if request.key is not None:
-        _require_key_arn(request.key)
-        shell.say(f"The address of {request.key} is not pinned here; `bursar aws deploy` does it.")
-    plan = StackPlan(
-        stage=request.stage,
-        key_alias=request.alias if request.key is None else options["alias"] or "",
-        key_arn=request.key,
-        blind_signing=request.blind_signing,
-        runtime=request.target.runtime,
-        architecture=request.target.architecture,
-    )
-    click.echo(template_text(plan), nl=False)
+    def tell(self, event: StackEvent) -> None:
+        if event.name in self._wanted and event.status.endswith("_COMPLETE"):
+            self._done.add(event.name)
+        self._update(f"[{len(self._done)}/{len(self._wanted)}] {_line(event)}")
 
 
-def _require_key_arn(key: str) -> None:
-    from bursar.errors import ConfigError
-    from bursar.kms.names import parse_key_name
+def _planned(prepared: Prepared) -> dict[str, Any]:
+    return {
+        "stack": prepared.preview.stack,
+        "creates": prepared.preview.creates,
+        "changes": [asdict(change) for change in prepared.preview.changes],
+        "outputs_change": prepared.preview.ready and not prepared.preview.changes,
+        "key": prepared.plan.key.arn or prepared.plan.key.alias,
+        "makes_key": prepared.plan.key.arn is None,
+        "code_sha256": prepared.bundle.sha256,
+        "blind_signing_before": prepared.blind_signing_before,
+        "blind_signing": prepared.blind_signing,
+    }
 
-    name = parse_key_name(key)
-    # IAM knows keys by their ARNs: a statement about an alias would allow nothing.
-    if name.is_alias or name.region is None:
-        raise ConfigError(
-            f"a template needs the key's ARN, and {key} is not one",
-            hint="`bursar key show` prints it; `bursar aws deploy` takes any of the key's names",
+
+def _table(changes: tuple[Change, ...]) -> Any:
+    from bursar.cli.shell import listing
+
+    rows = [
+        (
+            change.action.lower(),
+            change.name,
+            change.kind,
+            "perhaps" if change.may_replace else "yes" if change.replaces else "",
+            ", ".join(change.properties),
         )
+        for change in changes
+    ]
+    columns = ("action", "resource", "kind", "replaced", "what changes")
+    return listing(columns, rows) if rows else "nothing to change"
 
 
-def _cloud(shell: Shell) -> Cloud:
-    from bursar.aws.cloud import Cloud
-
-    return Cloud(shell.config.aws.region)
-
-
-def _stack_name(shell: Shell, given: str | None) -> str:
-    return given or shell.config.aws.stack
-
-
-def _default_alias(shell: Shell) -> str:
-    named = shell.config.key.id
-    return named if named.startswith("alias/") else "alias/bursar-treasury"
-
-
-def _request(shell: Shell, options: dict[str, Any]) -> DeployRequest:
-    from bursar.aws.deploy import DeployRequest
-    from bursar.aws.wheels import Target
-
-    function, named = shell.config.function, shell.config.key.id
-    key = options["key"]
-    if key is None and options["alias"] is None and not named.startswith("alias/"):
-        key = named
-    return DeployRequest(
-        stack=_stack_name(shell, options.get("stack")),
-        target=Target(
-            options["runtime"] or function.runtime, options["architecture"] or function.architecture
-        ),
-        alias=options["alias"] or _default_alias(shell),
-        key=key,
-        stage=options["stage"],
-        blind_signing=options["allow_blind_signing"],
-        wheels=options.get("wheels"),
-        bucket=options.get("bucket"),
-    )
-
-
-def _show_changes(shell: Shell, prepared: Prepared) -> None:
-    preview, bundle = prepared.preview, prepared.bundle
+def _say_what_matters(shell: Shell, prepared: Prepared) -> None:
+    preview, bundle, planned = prepared.preview, prepared.bundle, prepared.plan
     shell.say(f"code: {len(bundle.data) / 1e6:.2f} MB, sha256 {bundle.sha256[:16]}…")
-    key = prepared.plan.key_arn
-    shell.say(f"key: {key}" if key else f"key: {prepared.plan.key_alias}, of this stack")
-    for change in preview.changes:
-        replaced = " (replaced)" if change.replaces else ""
-        replaced = " (perhaps replaced)" if change.may_replace else replaced
-        names = f": {', '.join(change.properties)}" if change.properties else ""
-        shell.say(f"  {change.action.lower():8}{change.name} {change.kind}{replaced}{names}")
-    if not preview.ready:
-        shell.say("nothing to change")
-    elif not preview.changes:
+    key = planned.key.arn
+    shell.say(
+        f"key: {key}, whose policy stays as it is"
+        if key
+        else f"key: {planned.key.alias}, of this stack"
+    )
+    if preview.ready and not preview.changes:
         shell.say("only what the stack gives out changes")
+    if planned.records.trail == "none":
+        shell.say("trail: none; nobody will be able to prove who signed")
+    if planned.emulated:
+        shell.say("left out here: trail, anomaly detector, IAM group; the local AWS has none")
     before, after = prepared.blind_signing_before, prepared.blind_signing
     shell.say(f"blind signing: {after if before in (None, after) else f'{before} → {after}'}")
 
@@ -272,6 +279,7 @@ def _show(shell: Shell, found: Deployment, **more: Any) -> None:
         **{_label(name): value for name, value in found.outputs.items() if name not in apart},
         "code": code,
         "settings": changed if found.differences else "as deployed",
+        "deletion": "protected" if found.protected else "NOT protected; `bursar aws deploy` does",
         "blind signing": _blind_signing(found),
     }
     shell.result({**asdict(found), **more}, fields(human))
