@@ -212,3 +212,13 @@ def test_a_template_too_long_for_one_call_is_deployed_from_the_bucket(account: A
     assert placed.url.endswith(".yaml")
     preview = stacks.preview(cloud, STACK, placed, {})
     assert stacks.apply(cloud, preview, account.events.append).status == "CREATE_COMPLETE"
+
+
+def test_a_key_of_another_account_that_may_not_be_looked_at_is_said_to_be_its(
+    account: Account,
+) -> None:
+    theirs = "arn:aws:kms:us-east-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    with pytest.raises(ConfigError, match="the account 999988887777's") as caught:
+        deploy.prepare(account.root(), replace(REQUEST, key=theirs))
+    assert "kms:Sign" in str(caught.value.hint)
+    assert stacks.find_stack(account.root(), STACK) is None

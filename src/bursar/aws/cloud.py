@@ -42,6 +42,12 @@ _BAD_CREDENTIALS = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+_THROTTLED = {
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
 # The permission that a call needs, where AWS does not name it in its answer. S3's are not called as its calls are.
 _PERMISSIONS = {
     "CreateBucket": "s3:CreateBucket",
@@ -262,7 +268,10 @@ def _refused(error: Any, code: str, message: str) -> NoReturn:
         raise AwsCredentials(
             f"AWS does not accept the credentials ({code})", hint=_CREDENTIALS_HINT
         ) from None
-    raise AwsError(f"{error.operation_name} failed: {message or code}") from None
+    hint = None
+    if code in _THROTTLED:
+        hint = "AWS is throttling; wait a minute and run the command again, it goes on where it stopped"
+    raise AwsError(f"{error.operation_name} failed: {message or code}", hint=hint) from None
 
 
 def _unanswered(error: Any) -> NoReturn:

@@ -30,6 +30,7 @@ from bursar.aws.wheels import Target, fetch_wheels, host_target
 from bursar.chains import evm
 from bursar.errors import AwsAccessDenied, ConfigError, KmsError, KmsKeyNotFound, StackError
 from bursar.kms.keys import KeyDescription, Keys
+from bursar.kms.names import parse_key_name
 
 Tell = Callable[[StackEvent], None]
 
@@ -108,9 +109,7 @@ def prepare(cloud: Cloud, request: DeployRequest, *, upload: bool = True) -> Pre
         AwsError, KmsError: AWS refused or could not be reached.
     """
     require_stack_name(request.stack)
-    stack = stacks.settle(cloud, request.stack)
-    if stack is not None:
-        stacks.require_updatable(stack)
+    stack = _deployable(cloud, request.stack, clear=upload)
     plan = plan_stack(cloud, request, stack)
     function = plan.function
     target = Target(function.runtime, function.architecture, host=cloud.emulated)
@@ -134,6 +133,18 @@ def prepare(cloud: Cloud, request: DeployRequest, *, upload: bool = True) -> Pre
         raise
     before = stack.outputs.get("BlindSigning") if stack else None
     return Prepared(plan, bundle, artifact, preview, before)
+
+
+def _deployable(cloud: Cloud, name: str, *, clear: bool) -> Stack | None:
+    """Return the stack to update, None where one is to be made. The rest of a failed creation is cleared away."""
+    stack = stacks.settle(cloud, name)
+    if stack is None:
+        return None
+    if stack.status == "ROLLBACK_COMPLETE" and stack.ours and clear:
+        stacks.delete(cloud, name, lambda _event: None)
+        return None
+    stacks.require_updatable(stack)
+    return stack
 
 
 def require_stack_name(name: str) -> None:
@@ -217,7 +228,7 @@ def _existing_key(
 ) -> KeyDescription | None:
     keys = Keys(cloud.kms)
     if request.key is not None:
-        return _usable(keys.describe(request.key))
+        return _usable(_named_key(cloud, keys, request.key))
     if stack is not None and "KeyArn" in stack.outputs:
         makes_it = SIGNING_KEY in stacks.resource_ids(cloud, stack.name)
         kept = _usable(_kept_key(keys, stack))
@@ -228,6 +239,20 @@ def _existing_key(
         return None
     preflight.require_own_key(cloud, found.key_arn, request.plan.key.alias, request.stack)
     return found
+
+
+def _named_key(cloud: Cloud, keys: Keys, name: str) -> KeyDescription:
+    try:
+        return keys.describe(name)
+    except (AwsAccessDenied, KmsKeyNotFound):
+        owner = parse_key_name(name).account
+        if owner in (None, cloud.account):
+            raise
+        raise ConfigError(
+            f"the key is the account {owner}'s, and this account may not look at it, or it is not there",
+            hint="have its owner allow kms:DescribeKey, kms:GetPublicKey and kms:Sign to this account, "
+            "or name a key of this account",
+        ) from None
 
 
 def _require_untouched(cloud: Cloud, stack: Stack) -> None:

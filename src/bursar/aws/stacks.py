@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ _NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
 # Named, since the key's policy knows the role that signs by its name.
 _CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
 STACK_TAG = "bursar:stack"
+_ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +295,8 @@ def required(stack: Stack | None, name: str) -> Stack:
     """
     if stack is None:
         raise StackError(
-            f"there is no stack {name}", hint="make it with `bursar aws deploy`, or give --stack"
+            f"there is no stack {name} here",
+            hint="make it with `bursar aws deploy`, or give --stack, or set AWS_REGION to where it is",
         )
     return stack
 
@@ -437,10 +440,23 @@ def _failure(name: str, stack: Stack | None, events: list[StackEvent]) -> StackE
     status = stack.status if stack else "gone"
     first = next((event for event in events if event.failed), None)
     cause = f"{first.name} ({first.kind}): {first.reason}" if first else "no reason was given"
-    hint = None
-    if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED"):
-        hint = f"remove what is left with: bursar aws destroy --stack {name}; then deploy again"
+    hint = _permission_hint(cause)
+    if status == "ROLLBACK_COMPLETE":
+        again = (
+            "mend the cause and deploy again; nothing of this attempt is left to stand in the way"
+        )
+        hint = f"{hint}; {again}" if hint else again
+    if status == "ROLLBACK_FAILED":
+        again = f"remove what is left with: bursar aws destroy --stack {name}; then deploy again"
+        hint = f"{hint}; {again}" if hint else again
     return StackError(f"the stack {name} is {status}: {' '.join(cause.split())[:500]}", hint=hint)
+
+
+def _permission_hint(cause: str) -> str | None:
+    missing = _ACTION.search(cause)
+    if missing is None:
+        return None
+    return f"whoever deploys needs {missing[1]}; `bursar aws permissions` prints all that it takes"
 
 
 def _beats(pace: Pace) -> Iterator[None]:

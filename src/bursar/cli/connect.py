@@ -99,7 +99,7 @@ def _deployed(shell: Shell, address: str, way: str) -> Iterator[Signer]:
 
     settings, region = shell.config.signer, shell.config.aws.region
     if way == "lambda":
-        function = settings.function or _stack_output(shell, "FunctionName")
+        function = settings.function or _stack_output(shell, "FunctionAliasArn", "FunctionName")
         yield LambdaSigner.open(function, address, region)
     else:
         url = settings.api_url or _stack_output(shell, "ApiUrl")
@@ -107,7 +107,8 @@ def _deployed(shell: Shell, address: str, way: str) -> Iterator[Signer]:
             yield opened
 
 
-def _stack_output(shell: Shell, name: str) -> str:
+def _stack_output(shell: Shell, *names: str) -> str:
+    """Return the first of these outputs that the stack has; older ones lack some."""
     from bursar.aws.cloud import Cloud, api_url
     from bursar.aws.stacks import find_stack
 
@@ -118,4 +119,6 @@ def _stack_output(shell: Shell, name: str) -> str:
             f"the stack {shell.config.aws.stack} has no signing API",
             hint="deploy it with: bursar aws deploy; or set BURSAR_SIGNER_API_URL",
         )
-    return api_url(stack.outputs, cloud.endpoint) if name == "ApiUrl" else stack.outputs[name]
+    if names == ("ApiUrl",):
+        return api_url(stack.outputs, cloud.endpoint)
+    return next(stack.outputs[name] for name in names if name in stack.outputs)

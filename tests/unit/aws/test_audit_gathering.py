@@ -65,6 +65,9 @@ class FakeAws:
     slept: list[float] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     emulated: bool = False
+    region: str = "us-east-1"
+    relatives: dict[str, Any] = field(default_factory=dict)
+    others: dict[str, FakeAws] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
 
     def client(self, _service: str) -> Any:
@@ -101,6 +104,11 @@ class FakeAws:
         return {"events": events, **({"nextToken": more} if more else {})}
 
     @property
+    def kms(self) -> Any:
+        metadata = {"MultiRegionConfiguration": self.relatives}
+        return SimpleNamespace(describe_key=lambda **_: {"KeyMetadata": metadata})
+
+    @property
     def cloudformation(self) -> Any:
         stack = {
             "StackName": "treasury",
@@ -119,7 +127,13 @@ class FakeAws:
 
     def gathering(self, over: Window | None = None) -> Gathering:
         pace = Pace(sleep=self.slept.append)
-        return Gathering(self.cloud, over or window(), self.told.append, pace)
+        return Gathering(
+            self.cloud,
+            over or window(),
+            self.told.append,
+            pace,
+            lambda region: self.others[region].cloud,
+        )
 
 
 def test_the_event_history_is_read_to_its_end_at_two_requests_a_second() -> None:
@@ -131,7 +145,8 @@ def test_the_event_history_is_read_to_its_end_at_two_requests_a_second() -> None
     assert len(aws.asked) == 4
     assert len(aws.slept) == 3
     assert min(aws.slept) >= 0.5
-    assert aws.told == [f"CloudTrail: {n} events read, {n} of this key" for n in (50, 100, 150)]
+    told = "CloudTrail, us-east-1: {n} events read, {n} of this key"
+    assert aws.told == [told.format(n=n) for n in (50, 100, 150)]
     assert found.gaps == ()
 
 
@@ -148,6 +163,27 @@ def test_the_event_history_is_asked_for_sign_alone_and_a_little_over_the_window(
 def test_signatures_of_other_keys_are_left_out() -> None:
     other = ARN.replace("0987dcba", "ffffffff")
     aws = FakeAws(history=[[event("a"), event("b", key=other)]])
+    assert [each.request_id for each in aws.gathering().history(KEY).events] == ["a"]
+
+
+def test_every_region_with_a_replica_of_a_multi_region_key_is_looked_at() -> None:
+    here = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd"
+    there = here.replace("us-east-1", "eu-west-1")
+    aws = FakeAws(
+        history=[[event("a", key=here)]],
+        relatives={
+            "MultiRegionKeyType": "REPLICA",
+            "PrimaryKey": {"Arn": there, "Region": "eu-west-1"},
+            "ReplicaKeys": [{"Arn": here, "Region": "us-east-1"}],
+        },
+        others={"eu-west-1": FakeAws(history=[[event("b", key=there), event("c")]])},
+    )
+    found = aws.gathering().history(AuditedKey(here))
+    assert [each.request_id for each in found.events] == ["a", "b"]
+
+
+def test_a_key_of_one_region_is_looked_up_there_alone() -> None:
+    aws = FakeAws(region="eu-west-1", others={"us-east-1": FakeAws(history=[[event("a")]])})
     assert [each.request_id for each in aws.gathering().history(KEY).events] == ["a"]
 
 

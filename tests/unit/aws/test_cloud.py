@@ -122,3 +122,10 @@ def test_the_apis_url_is_the_stacks_or_the_emulators() -> None:
     assert api_url(OUTPUTS, "http://127.0.0.1:4566/") == (
         "http://127.0.0.1:4566/restapis/abc/prod/_user_request_/"
     )
+
+
+@pytest.mark.parametrize("code", ["Throttling", "ThrottlingException", "RequestLimitExceeded"])
+def test_throttling_that_outlasts_the_retries_says_to_come_back(code: str) -> None:
+    with pytest.raises(AwsError, match="Rate exceeded") as caught, aws_errors():
+        raise refused(code, "Rate exceeded")
+    assert "run the command again" in str(caught.value.hint)

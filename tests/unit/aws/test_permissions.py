@@ -128,7 +128,7 @@ def test_what_has_a_star_for_resource_can_have_nothing_else(name: str) -> None:
     # Actions that the Service Authorization Reference lists without a resource type, or that create what has no
     # name yet.
     without = re.compile(
-        r"cloudformation:DescribeStackDriftDetectionStatus|kms:(ListAliases|CreateKey)|logs:DescribeLogGroups"
+        r"cloudformation:DescribeStackDriftDetectionStatus|kms:(ListAliases|CreateKey)|logs:Describe(LogGroups|IndexPolicies)"
         r"|ec2:Describe\w+|cloudwatch:(DescribeAlarms|\w+AnomalyDetectors?)|cloudtrail:\w+"
         r"|servicequotas:\w+|lambda:GetAccountSettings"
     )

@@ -309,3 +309,15 @@ def test_a_template_too_long_for_a_call_is_named_by_its_url() -> None:
     stacks.preview(cloud_with(formation), "treasury", Template(url="https://s3/t.yaml"), {})
     assert formation.made["TemplateURL"] == "https://s3/t.yaml"
     assert "TemplateBody" not in formation.made
+
+
+def test_a_permission_that_was_missing_half_way_is_named_with_where_to_get_it() -> None:
+    formation = CloudFormation("UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE")
+    reason = (
+        "User: arn:aws:iam::1:user/a is not authorized to perform: sns:CreateTopic on resource x"
+    )
+    formation.happen("AlarmTopic", "CREATE_FAILED", reason)
+    with pytest.raises(StackError, match="AlarmTopic") as caught:
+        stacks.apply(cloud_with(formation), READY, nobody)
+    assert "needs sns:CreateTopic" in str(caught.value.hint)
+    assert "bursar aws permissions" in str(caught.value.hint)

@@ -69,12 +69,12 @@ def command(shell: Shell, /, **options: Any) -> None:
 
     The exit status is 1 where anything is missing or foreign, or where part of the window cannot be seen: logs
     that are kept for less, or CloudTrail's event history, which goes 90 days back. Our records are in the
-    function's log group; signatures made in process (`--via kms`) are ours only if --records has them. The event
-    history is of one Region: for a multi-Region key ask in each, or read the log group of a trail of all Regions.
+    function's log group; signatures made in process (`--via kms`) are ours only if --records has them. Of a
+    multi-Region key, every Region with a replica is looked at.
 
     It needs cloudtrail:LookupEvents (or logs:FilterLogEvents on the trail's log group), logs:FilterLogEvents and
     logs:DescribeLogGroups on the function's, and cloudformation:DescribeStacks; with --key kms:DescribeKey and
-    kms:ListAliases.
+    kms:ListAliases, and for a multi-Region key kms:DescribeKey.
     """  # noqa: D301  click's mark for lines that are kept as they are
     from bursar.aws.audit import audit
     from bursar.aws.audit.gathering import Gathering

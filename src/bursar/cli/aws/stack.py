@@ -105,8 +105,12 @@ def deploy(shell: Shell, /, **options: Any) -> None:
     _say_what_matters(shell, prepared)
     if prepared.preview.ready:
         _confirm(shell, cloud, prepared.preview, yes=options["yes"])
-    with shell.waiting(f"Deploying {request.stack}") as update:
-        deployment = finish(cloud, prepared, _Progress(prepared.preview, update).tell)
+    try:
+        with shell.waiting(f"Deploying {request.stack}") as update:
+            deployment = finish(cloud, prepared, _Progress(prepared.preview, update).tell)
+    except KeyboardInterrupt:
+        shell.say("What AWS was told to do goes on. Run the command again to follow it to its end.")
+        raise
     _show(
         shell,
         deployment,
