@@ -45,12 +45,17 @@ class PinnedKey:
 
 @dataclass(frozen=True, slots=True)
 class SignedHash:
-    """A proved signature, what it is over, and who made it."""
+    """A proved signature, what it is over, and who made it.
+
+    `request_id` is KMS's id of the call. `unanswered` attempts before it may have reached KMS and got no answer:
+    each may be one more signature in CloudTrail.
+    """
 
     signature: Signature
     digest: bytes
     address: str
     request_id: str
+    unanswered: int = 0
 
 
 class Signer(Protocol):
@@ -116,7 +121,7 @@ class KmsSigner:
                 f"KMS signed with {answer.key_arn}, not with the pinned {self.key.key_arn}"
             )
         signature = evm.signature_from_kms(answer.der, digest, self.key.public_key)
-        return SignedHash(signature, digest, self.address, answer.request_id)
+        return SignedHash(signature, digest, self.address, answer.request_id, answer.unanswered)
 
 
 def pin(answer: KmsPublicKey) -> PinnedKey:

@@ -94,5 +94,5 @@ def api_signer(door: Door, address: str, patience: Patience = QUICK) -> ApiSigne
 
 
 def lambda_signer(door: Door, address: str) -> LambdaSigner:
-    cloud = cast("Cloud", SimpleNamespace(functions=door))
+    cloud = cast("Cloud", SimpleNamespace(invoker=door))
     return LambdaSigner("signer", address, cloud, patience=QUICK)

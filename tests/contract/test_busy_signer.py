@@ -13,10 +13,17 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bursar.aws.cloud import Cloud
+from bursar.aws.plan import StackPlan
 from bursar.aws.remote import LambdaSigner
+from bursar.aws.template import build_template
 from bursar.chains import evm
 from bursar.chains.evm import Scheme
-from bursar.errors import AwsError, SigningServiceError, SigningServiceUnavailable
+from bursar.errors import (
+    AwsError,
+    SigningServiceError,
+    SigningServiceRefused,
+    SigningServiceUnavailable,
+)
 from tests.contract.signers import QUICK, Door, Stub, api_signer
 from tests.fakes.kms_server import KmsServer
 
@@ -77,6 +84,31 @@ def test_where_it_stays_busy_the_error_says_that_asking_later_helps(
     assert stub.server.calls("Sign") == []
 
 
+def gateway_answers() -> list[tuple[str, int, str]]:
+    """What the deployed API itself answers in place of the function: kind, status, body."""
+    resources = build_template(StackPlan())["Resources"].values()
+    found = [r["Properties"] for r in resources if r["Type"] == "AWS::ApiGateway::GatewayResponse"]
+    return [
+        (each["ResponseType"], int(each["StatusCode"]), body)
+        for each in found
+        for body in each["ResponseTemplates"].values()
+    ]
+
+
+@pytest.mark.parametrize(("kind", "status", "body"), gateway_answers(), ids=lambda v: str(v)[:20])
+def test_what_the_template_makes_the_gateway_say_is_read_as_it_is_meant(
+    stub: Stub, address: str, kind: str, status: int, body: str
+) -> None:
+    door = stub.door()
+    door.script += [httpx2.Response(status, text=body) for _ in range(4)]
+    with pytest.raises(SigningServiceError) as caught:
+        api_signer(door, address).sign_hash(HASH, Scheme.RAW)
+    wrong_request = kind.startswith("BAD_REQUEST")
+    expected = SigningServiceRefused if wrong_request else SigningServiceUnavailable
+    assert type(caught.value) is expected
+    assert len(door.requests) == (1 if wrong_request else 4)
+
+
 @dataclass
 class Throttling:
     """Lambda, which raises its errors one after the other before it lets a call in."""
@@ -91,7 +123,7 @@ class Throttling:
         return self.door.invoke(**arguments)
 
     def signer(self, address: str) -> LambdaSigner:
-        cloud = cast("Cloud", SimpleNamespace(functions=self))
+        cloud = cast("Cloud", SimpleNamespace(invoker=self))
         return LambdaSigner("signer", address, cloud, patience=QUICK)
 
 

@@ -74,6 +74,9 @@ _PERMISSIONS = {
     "DetectStackDrift": "cloudformation:DetectStackDrift",
     "SetStackPolicy": "cloudformation:SetStackPolicy",
     "UpdateTerminationProtection": "cloudformation:UpdateTerminationProtection",
+    "DescribeLogGroups": "logs:DescribeLogGroups",
+    "FilterLogEvents": "logs:FilterLogEvents",
+    "LookupEvents": "cloudtrail:LookupEvents",
     "GetAccount": "apigateway:GET",
     "GetAccountSettings": "lambda:GetAccountSettings",
     "GetFunctionConfiguration": "lambda:GetFunctionConfiguration",
@@ -156,6 +159,12 @@ class Cloud:
         return client
 
     @cached_property
+    def invoker(self) -> LambdaClient:
+        """Lambda's client for invocations. It makes one attempt: whoever asks for a signature repeats it."""
+        client: LambdaClient = self._client("lambda", retries={"total_max_attempts": 1})
+        return client
+
+    @cached_property
     def account(self) -> str:
         """The account's 12 digits (`sts:GetCallerIdentity`, which needs no permission)."""
         with aws_errors():
@@ -175,12 +184,12 @@ class Cloud:
     def _client(self, service: str, **options: Any) -> Any:
         from botocore.config import Config
 
-        config = Config(
-            retries={"mode": "standard", "max_attempts": 5},
-            connect_timeout=5,
-            read_timeout=60,
-            **options,
-        )
+        usual: dict[str, Any] = {
+            "retries": {"mode": "standard", "max_attempts": 5},
+            "connect_timeout": 5,
+            "read_timeout": 60,
+        }
+        config = Config(**(usual | options))
         with aws_errors():
             return self.session.client(service, config=config)  # type: ignore[call-overload]
 

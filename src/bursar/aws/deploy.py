@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bursar.aws import artifacts, preflight, safeguards, stacks
+from bursar.aws import artifacts, preflight, readiness, safeguards, stacks
 from bursar.aws.artifacts import Artifact
 from bursar.aws.bundle import Bundle, build_bundle
 from bursar.aws.cloud import Cloud, api_url
@@ -160,7 +160,9 @@ def require_stack_name(name: str) -> None:
         )
 
 
-def finish(cloud: Cloud, prepared: Prepared, tell: Tell) -> Deployment:
+def finish(
+    cloud: Cloud, prepared: Prepared, tell: Tell, wait: Callable[[str], None] = lambda _: None
+) -> Deployment:
     """Execute what was prepared and return the deployed signer. Where nothing changes there is nothing to execute.
 
     The stack is protected, whether it changed or not. The function's code and settings are then compared with
@@ -183,6 +185,8 @@ def finish(cloud: Cloud, prepared: Prepared, tell: Tell) -> Deployment:
     found = stacks.required(stacks.find_stack(cloud, name), name)
     deployment, live = _deployment(cloud, found)
     require_deployed(deployment.outputs, live)
+    if prepared.preview.changes:
+        readiness.wait_until_ready(cloud, found.outputs, wait)
     return deployment
 
 

@@ -86,7 +86,7 @@ def _key(plan: StackPlan, place: Place) -> Iterator[Grant]:
         "KeyLook",
         "see the key's spec, usage and state, and derive its address",
         named("kms", "DescribeKey GetPublicKey ListResourceTags"),
-        # The alias too: where it leads to no key yet, there is nothing else to decide by.
+        # On the alias too: the emulator decides by it, and while it leads to no key AWS may as well.
         (key, *([place.arn("kms", plan.key.alias)] if plan.key.alias else [])),
     )
     if plan.key.arn is None or plan.records.own_key:
@@ -215,7 +215,7 @@ def _callers(plan: StackPlan, place: Place) -> Iterator[Grant]:
 def _function(plan: StackPlan, place: Place) -> Iterator[Grant]:
     log_actions = (
         "CreateLogGroup DeleteLogGroup PutRetentionPolicy DeleteRetentionPolicy TagResource UntagResource "
-        "ListTagsForResource GetDataProtectionPolicy DescribeIndexPolicies AssociateKmsKey DisassociateKmsKey "
+        "ListTagsForResource GetDataProtectionPolicy AssociateKmsKey DisassociateKmsKey "
         "PutMetricFilter DescribeMetricFilters DeleteMetricFilter"
     )
     yield Grant(
@@ -227,7 +227,7 @@ def _function(plan: StackPlan, place: Place) -> Iterator[Grant]:
     yield Grant(
         "LogsFind",
         "find log groups, which AWS lists for the whole Region only",
-        named("logs", "DescribeLogGroups"),
+        named("logs", "DescribeLogGroups DescribeIndexPolicies"),
         ("*",),
     )
     if plan.compute != "lambda":
@@ -393,7 +393,7 @@ def _checks(plan: StackPlan, place: Place) -> Iterator[Grant]:
     everywhere = ["servicequotas:ListServiceQuotas", "servicequotas:GetAWSDefaultServiceQuota"]
     if plan.compute == "lambda":
         everywhere.append("lambda:GetAccountSettings")
-    if plan.records.trail != "none":
+    if plan.records.trail_log_group:  # whose trail may be the organisation's, in another account
         everywhere += named("cloudtrail", "GetTrailStatus GetEventSelectors DescribeTrails")
     yield Grant(
         "Doctor",

@@ -252,7 +252,7 @@ class LambdaSigner:
     def _invoke(self, payload: bytes) -> bytes:
         from botocore.exceptions import ClientError
 
-        client = self._cloud.functions
+        client = self._cloud.invoker
         try:
             with aws_errors():
                 try:

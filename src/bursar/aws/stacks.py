@@ -280,7 +280,7 @@ def settle(cloud: Cloud, name: str) -> Stack | None:
         StackError: it is still at work after half an hour.
     """
     pace = Pace.of(cloud)
-    for _ in _beats(pace):
+    for _ in beats(pace):
         stack = find_stack(cloud, name)
         if stack is None or not _at_work(stack.status):
             return stack if stack and stack.status != "DELETE_COMPLETE" else None
@@ -338,7 +338,7 @@ def _at_work(status: str) -> bool:
 
 
 def _ready(cloud: Cloud, made: Preview) -> Preview:
-    for _ in _beats(Pace.of(cloud)):
+    for _ in beats(Pace.of(cloud)):
         with aws_errors():
             found: Any = cloud.cloudformation.describe_change_set(
                 ChangeSetName=made.change_set, StackName=made.stack
@@ -386,7 +386,7 @@ def _follow(
     # By id and not by time: the clocks of this machine and of AWS need not agree.
     seen: dict[str, StackEvent] = {}
     latest_start = time.monotonic() + pace.start
-    for _ in _beats(pace):
+    for _ in beats(pace):
         # Asked first, so that the events read after it are all there are once the stack is done.
         stack = find_stack(cloud, stack_id)
         for event_id, event in _events(cloud, stack_id):
@@ -459,7 +459,8 @@ def _permission_hint(cause: str) -> str | None:
     return f"whoever deploys needs {missing[1]}; `bursar aws permissions` prints all that it takes"
 
 
-def _beats(pace: Pace) -> Iterator[None]:
+def beats(pace: Pace) -> Iterator[None]:
+    """Yield at once, and again every interval until the limit is over."""
     deadline = time.monotonic() + pace.limit
     while True:
         yield

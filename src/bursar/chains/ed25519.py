@@ -30,7 +30,7 @@ FIELD_PRIME = 2**255 - 19
 KMS_KEY_SPEC = "ECC_NIST_EDWARDS25519"
 KMS_SIGNING_ALGORITHM = "ED25519_SHA_512"
 KMS_MESSAGE_TYPE = "RAW"
-# KMS API reference, Sign: "Messages can be 0-4096 bytes" for RAW; the parameter itself has at least one.
+# KMS API reference, Sign, Message: at most 4096 bytes, at least one.
 MAX_MESSAGE_BYTES = 4096
 
 # SEQUENCE { SEQUENCE { OID id-Ed25519 }, BIT STRING (32 bytes, no unused bits) }

@@ -46,8 +46,8 @@ def command(shell: Shell, /, *, only: tuple[str, ...], strict: bool, **options: 
 
     Credentials, Region and clock; the permissions, quotas and names that a deployment needs; then the key, the
     function, the API, the trail and the alarms of the deployed signer, and the wallet. Nothing is changed, and
-    nothing signed: KMS is asked for a dry run, which a trail records. What does not apply yet is skipped. Exits 1
-    where a check failed.
+    nothing signed: where signatures are asked for at KMS itself (or with --only key.dry-run), KMS is asked for a
+    dry run, which a trail records. What does not apply yet is skipped. Exits 1 where a check failed.
     """
     from bursar.aws.doctor import AREAS, examine, healthy
 
@@ -88,6 +88,7 @@ def _question(
         key=request.key,
         addresses=addresses,
         bucket=request.bucket,
+        dry_run="key.dry-run" in only,
     )
     return question, checks
 

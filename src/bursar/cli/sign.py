@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import click
 
 from bursar.chains import evm
@@ -62,5 +64,8 @@ def command(
             "address": signed.address,
             "digest": "0x" + signed.digest.hex(),
             "request_id": signed.request_id,
+            # What `bursar aws audit --records` goes by.
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "unanswered": signed.unanswered,
         }
     )

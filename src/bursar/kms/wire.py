@@ -40,8 +40,8 @@ class KmsPublicKey:
 class KmsSignature:
     """KMS's answer to Sign: DER bytes, the ARN of the key that signed, and the call's id for the audit trail.
 
-    `unanswered` counts earlier attempts of the same call that may have reached KMS and got no answer: each may have
-    left a line in CloudTrail under an id that nobody here knows.
+    `unanswered` counts earlier attempts of the same call that may have reached KMS and got no answer: each may
+    have left a line in CloudTrail under an id that nobody here knows.
     """
 
     key_arn: str

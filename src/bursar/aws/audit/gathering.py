@@ -46,10 +46,18 @@ class Source:
 
 
 class Gathering:
-    """Reads both sides of one window. `tell` is told how far it has come."""
+    """Reads both sides of one window. `tell` is told how far it has come; `elsewhere` opens another Region."""
 
-    def __init__(self, cloud: Cloud, window: Window, tell: Tell, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        window: Window,
+        tell: Tell,
+        pace: Pace | None = None,
+        elsewhere: Callable[[str], Cloud] = Cloud,
+    ) -> None:
         self._cloud = cloud
+        self._elsewhere = elsewhere
         self._window = window
         self._tell = tell
         self._pace = pace or Pace()
@@ -57,28 +65,23 @@ class Gathering:
     def history(self, key: AuditedKey) -> Source:
         """Return the key's events in CloudTrail's event history. It costs `cloudtrail:LookupEvents`.
 
-        An answer holds 50 events of every key in the Region, and AWS allows two requests a second.
+        An answer holds 50 events of every key in the Region, and AWS allows two requests a second. A multi-Region
+        key signs wherever it has a replica: those Regions are asked too, which costs `kms:DescribeKey`.
 
         Raises:
             AwsError: AWS refused or could not be reached, or gave an event that cannot be read.
         """
-        events: list[SignEvent] = []
-        count = 0
-        for count, text in enumerate(self._history_texts(), 1):
-            if event := read_event(text, key):
-                events.append(event)
-            if count % _PAGE == 0:
-                self._tell(f"CloudTrail: {count} events read, {len(events)} of this key")
+        regions = self._regions(key)
+        sources = [self._history_in(region, key) for region in regions]
+        events = tuple(event for source in sources for event in source.events)
+        gaps = [gap for source in sources for gap in source.gaps]
         oldest = self._window.now - _HISTORY
-        gaps = []
         if self._window.since < oldest:
             gaps.append(
                 f"CloudTrail's event history begins on {oldest:%Y-%m-%d}, 90 days ago; "
                 "a trail's log group may hold more"
             )
-        if self._cloud.emulated and count >= _PAGE:
-            gaps.append(f"the emulator shows its latest {_PAGE} signatures only, of all keys")
-        return Source(events=tuple(events), gaps=tuple(gaps))
+        return Source(events=events, gaps=tuple(gaps))
 
     def trail(self, group: str, key: AuditedKey) -> Source:
         """Return the key's events in a trail's log group.
@@ -120,7 +123,32 @@ class Gathering:
         ]
         return Source(records=tuple(records), gaps=self._kept(group, found))
 
-    def _history_texts(self) -> Iterator[str]:
+    def _regions(self, key: AuditedKey) -> list[str]:
+        """Return the Regions that the key can sign in, its own first."""
+        here = key.arn.split(":")[3]
+        if not key.id.startswith("mrk-"):
+            return [here]
+        with aws_errors():
+            found: Any = self._cloud.kms.describe_key(KeyId=key.arn)["KeyMetadata"]
+        shape = found.get("MultiRegionConfiguration", {})
+        relatives = [shape.get("PrimaryKey", {}), *shape.get("ReplicaKeys", [])]
+        return list(dict.fromkeys([here, *(each["Region"] for each in relatives if each)]))
+
+    def _history_in(self, region: str, key: AuditedKey) -> Source:
+        cloud = self._cloud if region == self._cloud.region else self._elsewhere(region)
+        events: list[SignEvent] = []
+        count = 0
+        for count, text in enumerate(self._history_texts(cloud.client("cloudtrail")), 1):
+            if event := read_event(text, key):
+                events.append(event)
+            if count % _PAGE == 0:
+                self._tell(f"CloudTrail, {region}: {count} events read, {len(events)} of this key")
+        gaps: tuple[str, ...] = ()
+        if cloud.emulated and count >= _PAGE:
+            gaps = (f"the emulator shows its latest {_PAGE} signatures only, of all keys",)
+        return Source(events=tuple(events), gaps=gaps)
+
+    def _history_texts(self, client: Any) -> Iterator[str]:
         begin, end = self._window.wide
         asked: dict[str, Any] = {
             "LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "Sign"}],
@@ -128,7 +156,6 @@ class Gathering:
             "EndTime": end,
             "MaxResults": _PAGE,
         }
-        client = self._cloud.client("cloudtrail")
         while True:
             with aws_errors():
                 answer = client.lookup_events(**asked)

@@ -11,8 +11,8 @@ from bursar.aws.audit.records import Record
 from bursar.aws.audit.trail import SignEvent
 from bursar.aws.audit.window import Window
 
-# CloudTrail delivers within about 5 minutes on average and promises no more. The user guide says of the event
-# history: "within 15 minutes".
+# CloudTrail delivers within about 5 minutes on average, with no time guaranteed (user guide, "Getting and viewing
+# your CloudTrail log files"); until 2023 the guide said 15 minutes, which leaves some room.
 DELIVERY = timedelta(minutes=15)
 # CloudTrail's times are cut to the second, and two clocks differ.
 _SLACK = timedelta(seconds=5)

@@ -62,7 +62,8 @@ class Question:
     """What to examine. `via` is how signatures are asked for; `key` is an existing key's id or ARN, not an alias.
 
     `addresses` are those that the key must have, each under the words for where it is written. `bucket` is that of
-    the function's code, where it is not the account's own.
+    the function's code, where it is not the account's own. `dry_run`: try whether the caller could sign at KMS
+    itself, though signatures are asked for elsewhere; an alarm of the stack tells of every such try.
     """
 
     stack: str
@@ -71,6 +72,7 @@ class Question:
     key: str | None = None
     addresses: Mapping[str, str] = field(default_factory=dict)
     bucket: str | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def command(shell: Shell, /, **options: Any) -> None:
     \b
     matched   CloudTrail has it and so have we.
     retried   An attempt whose answer was lost; the call that was repeated says so.
-    early     We have it, and CloudTrail may not have it yet: it takes up to 15 minutes.
+    early     We have it, and CloudTrail may not have it yet: that takes some minutes, 15 here.
     missing   We have it, and CloudTrail does not.
     foreign   CloudTrail has it, and we do not: somebody else signed with the key, or with
               the function's credentials, or a record was removed.

@@ -107,7 +107,7 @@ def deploy(shell: Shell, /, **options: Any) -> None:
         _confirm(shell, cloud, prepared.preview, yes=options["yes"])
     try:
         with shell.waiting(f"Deploying {request.stack}") as update:
-            deployment = finish(cloud, prepared, _Progress(prepared.preview, update).tell)
+            deployment = finish(cloud, prepared, _Progress(prepared.preview, update).tell, update)
     except KeyboardInterrupt:
         shell.say("What AWS was told to do goes on. Run the command again to follow it to its end.")
         raise

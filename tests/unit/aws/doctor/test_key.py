@@ -117,6 +117,7 @@ def test_a_wallet_of_another_address_fails_and_names_both() -> None:
 
 
 def dry_run(sign: Any, **question: Any) -> Any:
+    question = {"dry_run": True, **question}
     return only(key.dry_run(case(cloud(kms=kms(sign=sign)), stack(), **question)))
 
 
@@ -171,3 +172,10 @@ def test_an_emulator_and_a_disabled_key_are_not_asked_for_a_dry_run() -> None:
     disabled = case(cloud(kms=kms(sign=sign, state="Disabled")), stack())
     for found in (here, disabled):
         assert only(key.dry_run(found)).status == "skip"
+
+
+def test_a_watched_key_is_not_tried_unless_it_is_asked_for() -> None:
+    watched = stack(TrailLogGroup="trail")
+    check = only(key.dry_run(case(cloud(kms=kms(sign=DRY)), watched)))
+    assert (check.status, "--only key.dry-run" in str(check.fix)) == ("skip", True)
+    assert dry_run(DRY, via="kms", dry_run=False).status == "ok"
