@@ -44,10 +44,11 @@ def plans(place: Place) -> dict[str, StackPlan]:
     network = NetworkPlan(
         vpc="vpc-0123456789abcdef0",
         subnets=("subnet-0123456789abcdef0", "subnet-0123456789abcdef1"),
-        clients=("10.0.0.0/16",),
+        logs_endpoint="create",
     )
+    reached = replace(network, clients=("10.0.0.0/16",))
     shared = replace(
-        network, kms_endpoint=ENDPOINT, api_endpoint=ENDPOINT, security_group="sg-0123456789abcdef0"
+        reached, kms_endpoint=ENDPOINT, api_endpoint=ENDPOINT, security_group="sg-0123456789abcdef0"
     )
     private = ApiPlan(private=True)
     return {
@@ -59,7 +60,7 @@ def plans(place: Place) -> dict[str, StackPlan]:
         "solana": StackPlan(key=KeyPlan(chain="solana")),
         "bound": StackPlan(key=KeyPlan(users=users), network=network),
         "unbound": StackPlan(network=replace(network, bind_key=False)),
-        "private": StackPlan(network=network, api=private),
+        "private": StackPlan(network=reached, api=private),
         "shared": StackPlan(network=shared, api=private),
         "logging": StackPlan(api=ApiPlan(logs_for_region=True)),
         "traced": StackPlan(function=FunctionPlan(tracing=True)),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from bursar.aws import deploy, removal, stacks
+from bursar.aws import changes, deploy, removal, stacks
 from bursar.aws.cloud import Cloud
 from bursar.aws.plan import StackPlan
 from bursar.aws.remote import ApiSigner, LambdaSigner
@@ -139,7 +139,7 @@ def test_a_no_to_an_old_preview_leaves_the_signer_that_was_deployed_since(accoun
     assert mine.preview.creates
     deploy.finish(cloud, theirs, account.events.append)
 
-    stacks.discard(cloud, mine.preview)
+    changes.discard(cloud, mine.preview)
     assert deploy.status(cloud, STACK).status == "CREATE_COMPLETE"
 
 
@@ -187,7 +187,7 @@ def test_a_key_of_another_kind_is_refused_before_anything_is_made(account: Accou
 def test_a_discarded_preview_leaves_nothing_behind(account: Account) -> None:
     cloud = account.root()
     prepared = deploy.prepare(cloud, REQUEST)
-    stacks.discard(cloud, prepared.preview)
+    changes.discard(cloud, prepared.preview)
     assert stacks.find_stack(cloud, STACK) is None
 
 

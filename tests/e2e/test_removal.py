@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from bursar.aws import deploy, removal, safeguards, stacks
+from bursar.aws import changes, deploy, removal, safeguards, stacks
+from bursar.aws.changes import Template
 from bursar.aws.plan import StackPlan
 from bursar.aws.remote import ApiSigner
-from bursar.aws.stacks import Template
 from bursar.aws.template import build_template, template_text
 from bursar.chains.evm import Scheme
 from bursar.errors import (
@@ -21,7 +21,7 @@ from tests.e2e.account import HASH, REQUEST, STACK, Account
 PLAN = StackPlan(emulated=True)
 
 
-def test_destroying_keeps_the_key_and_deploying_again_finds_it(account: Account) -> None:
+def test_destroying_keeps_the_key_and_deploying_again_takes_it_back(account: Account) -> None:
     first = account.deploy()
     cloud = account.root()
     left = removal.destroy(cloud, STACK, account.events.append)
@@ -33,6 +33,66 @@ def test_destroying_keeps_the_key_and_deploying_again_finds_it(account: Account)
     assert (second.address, second.outputs["KeyArn"]) == (first.address, first.outputs["KeyArn"])
     with ApiSigner.open(second.url, str(second.address)) as signer:
         signer.sign_hash(HASH, Scheme.EIP191)
+    # It is the stack's own again, not an existing key that merely gets used.
+    assert "SigningKey" in stacks.resource_ids(account.root(), STACK)
+    assert second.protected
+
+
+def test_a_key_that_is_taken_back_gets_the_policy_that_the_settings_ask_for(
+    account: Account,
+) -> None:
+    found = account.deploy()
+    cloud, kms, key = account.root(), account.client("kms"), found.outputs["KeyArn"]
+    removal.destroy(cloud, STACK, account.events.append)
+    # As in a network that is gone: under this nobody signs any more.
+    policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+    nobody = {"StringNotEquals": {"aws:SourceVpce": "vpce-00000000000000000"}}
+    policy["Statement"].append(
+        {
+            "Sid": "OnlyFromTheNetwork",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "kms:Sign",
+            "Resource": "*",
+            "Condition": nobody,
+        }
+    )
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
+
+    looked = deploy.prepare(cloud, REQUEST, upload=False)
+    assert "takes it back first" in looked.notes[0]
+    changes.discard(cloud, looked.preview)
+    again = account.deploy()
+    text = kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+    assert "OnlyFromTheNetwork" not in text
+    with ApiSigner.open(again.url, str(again.address)) as signer:
+        signer.sign_hash(HASH, Scheme.EIP191)
+
+
+def test_an_adoption_that_was_interrupted_is_gone_on_with(account: Account) -> None:
+    account.deploy()
+    cloud = account.root()
+    removal.destroy(cloud, STACK, account.events.append)
+    deploy.prepare(cloud, REQUEST)  # and nobody finishes it
+    stack = stacks.required(stacks.find_stack(cloud, STACK), STACK)
+    assert (stack.status, dict(stack.outputs)) == ("IMPORT_COMPLETE", {})
+    assert account.deploy().status == "UPDATE_COMPLETE"
+
+
+def test_those_who_were_given_the_right_to_ask_do_not_keep_the_stack_from_going(
+    account: Account,
+) -> None:
+    found = account.deploy()
+    iam, policy = account.client("iam"), found.outputs["InvokePolicyArn"]
+    iam.create_group(GroupName="payers")
+    iam.attach_group_policy(GroupName="payers", PolicyArn=policy)
+    account.assume_role("worker", policy)
+    account.user("alice", policy)
+    removal.destroy(account.root(), STACK, account.events.append)
+    assert stacks.find_stack(account.root(), STACK) is None
+    iam = account.client("iam")
+    assert iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"] == []
+    assert iam.list_attached_group_policies(GroupName="payers")["AttachedPolicies"] == []
 
 
 def test_a_key_goes_only_when_its_own_alias_is_named(account: Account) -> None:
@@ -84,9 +144,9 @@ def test_a_failed_creation_names_its_first_cause_and_the_next_one_finishes_it(
     parameters = {"CodeBucket": "bucket", "CodeKey": "none", "CodeSha256": "none"}
     cloud = account.root()
     template = template_text(PLAN).replace("ECC_SECG_P256K1", "ECC_NONE")
-    preview = stacks.preview(cloud, STACK, Template(template), parameters)
+    preview = changes.preview(cloud, STACK, Template(template), parameters)
     with pytest.raises(StackError) as caught:
-        stacks.apply(cloud, preview, account.events.append)
+        changes.apply(cloud, preview, account.events.append)
     first = next(event for event in account.events if event.failed)
     assert first.reason
     assert first.name == "SigningKey"
@@ -105,9 +165,9 @@ def test_a_failed_creation_leaves_no_key_behind(account: Account) -> None:
     bad = json.loads(json.dumps(template["Resources"]["SigningKey"]).replace("SECG", "NO"))
     template["Resources"]["Bad"] = {**bad, "DependsOn": ["SigningKey", "SigningKeyAlias"]}
     parameters = {"CodeBucket": "bucket", "CodeKey": "none", "CodeSha256": "none"}
-    preview = stacks.preview(cloud, STACK, Template(json.dumps(template)), parameters)
+    preview = changes.preview(cloud, STACK, Template(json.dumps(template)), parameters)
     with pytest.raises(StackError, match="ROLLBACK_COMPLETE"):
-        stacks.apply(cloud, preview, account.events.append)
+        changes.apply(cloud, preview, account.events.append)
     assert "SigningKey" in {event.name for event in account.events if not event.failed}
     kms = account.client("kms")
     states = [
@@ -123,6 +183,6 @@ def test_a_template_cloudformation_turns_down_leaves_no_stack(account: Account) 
     template = json.dumps({"Resources": {"X": {"Type": "AWS::No::Such"}}, "Outputs": {}})
     cloud = account.root()
     with pytest.raises(StackError):
-        stacks.apply(
-            cloud, stacks.preview(cloud, STACK, Template(template), {}), account.events.append
+        changes.apply(
+            cloud, changes.preview(cloud, STACK, Template(template), {}), account.events.append
         )

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from botocore.exceptions import ClientError
 
-from bursar.aws import deploy, drift, removal, safeguards, stacks
+from bursar.aws import changes, deploy, drift, removal, safeguards, stacks
+from bursar.aws.changes import Template
 from bursar.aws.cloud import Cloud
 from bursar.aws.plan import ApiPlan, CallersPlan, FunctionPlan, KeyPlan, StackPlan
 from bursar.aws.remote import ApiSigner
-from bursar.aws.stacks import Template
 from bursar.aws.template import build_template
 from bursar.chains.evm import Scheme
 from bursar.cli.main import run
@@ -61,11 +61,11 @@ def test_a_bad_update_is_rolled_back_and_the_signer_goes_on(account: Account) ->
         "Type": "AWS::KMS::Key",
         "Properties": {"KeySpec": "ECC_NONE", "KeyUsage": "SIGN_VERIFY", "KeyPolicy": {}},
     }
-    preview = stacks.preview(cloud, STACK, Template(json.dumps(template)), before.parameters)
+    preview = changes.preview(cloud, STACK, Template(json.dumps(template)), before.parameters)
     with pytest.raises(StackError, match=r"UPDATE_ROLLBACK_COMPLETE: Bad \(AWS::KMS::Key\)"):
-        stacks.apply(cloud, preview, account.events.append)
+        changes.apply(cloud, preview, account.events.append)
     assert signs(account)
-    assert account.deploy().status in ("UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
+    assert account.deploy(replace(REQUEST, plan=StackPlan())).status == "UPDATE_COMPLETE"
 
 
 def test_what_was_changed_by_hand_is_found_as_drift(
@@ -206,12 +206,14 @@ def test_a_template_too_long_for_one_call_is_deployed_from_the_bucket(account: A
 
     cloud = account.root()
     template = build_template(StackPlan(compute="ecs", emulated=True))
-    text = json.dumps(template, indent=2)
-    text += " " * (artifacts.MAX_TEMPLATE_BYTES - len(text) + 1)
-    placed = artifacts.template(cloud, text, STACK)
-    assert placed.url.endswith(".yaml")
-    preview = stacks.preview(cloud, STACK, placed, {})
-    assert stacks.apply(cloud, preview, account.events.append).status == "CREATE_COMPLETE"
+    long = {**template, "Metadata": {"filler": "x" * artifacts.MAX_TEMPLATE_BYTES}}
+    assert artifacts.template(cloud, " " * 60_000, template, STACK).body == json.dumps(
+        template, separators=(",", ":")
+    )
+    placed = artifacts.template(cloud, json.dumps(long), long, STACK)
+    assert placed.url.endswith(".json")
+    preview = changes.preview(cloud, STACK, placed, {})
+    assert changes.apply(cloud, preview, account.events.append).status == "CREATE_COMPLETE"
 
 
 def test_a_key_of_another_account_that_may_not_be_looked_at_is_said_to_be_its(

@@ -22,7 +22,7 @@ def test_what_lambda_says_of_used_up_concurrency_is_to_ask_again(account: Accoun
     # boto3's own repetitions would only make the test slow.
     once = Config(retries={"total_max_attempts": 1})
     functions = boto3.client("lambda", config=once)
-    cloud = cast("Cloud", SimpleNamespace(functions=functions))
+    cloud = cast("Cloud", SimpleNamespace(invoker=functions))
     signer = LambdaSigner(name, str(found.address), cloud, patience=Patience(attempts=1))
 
     functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)

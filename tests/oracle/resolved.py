@@ -134,6 +134,10 @@ class Resolved:
         return {k: self.value(v) for k, v in value.items() if v != {"Ref": "AWS::NoValue"}}
 
     def _function(self, function: str, argument: Any) -> Any:
+        if function == "Fn::If":
+            condition, then, otherwise = argument
+            one, other = self.template["Conditions"][condition]["Fn::Equals"]
+            return self.value(then if self.value(one) == self.value(other) else otherwise)
         if function == "Fn::GetAtt":
             return self._attribute(
                 *(argument.split(".", 1) if isinstance(argument, str) else argument)

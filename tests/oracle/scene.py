@@ -139,6 +139,7 @@ class Scene:
         for service in services:
             people[service] = (f"{service}.amazonaws.com", ())
         suffix = self.stack.ref("AWS::URLSuffix")
+        people["ec2"] = (f"ec2.{suffix}", ())  # alone among these it goes by another name in China
         people["logs"] = (f"logs.{place.region}.{suffix}", ())
         return people
 

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bursar.aws.bundle import Bundle
+from bursar.aws.changes import Template
 from bursar.aws.cloud import Cloud, aws_errors, error_code
-from bursar.aws.stacks import Template
 from bursar.errors import AwsAccessDenied, AwsError
+from bursar.kms.names import region_suffix
+
+Json = dict[str, Any]
 
 # What CloudFormation takes in a call (CloudFormation user guide, "Quotas").
 MAX_TEMPLATE_BYTES = 51_200
@@ -66,8 +69,12 @@ def upload(cloud: Cloud, bundle: Bundle, stack: str, bucket: str | None = None) 
     return artifact
 
 
-def template(cloud: Cloud, text: str, stack: str, bucket: str | None = None) -> Template:
-    """Return a template as CloudFormation takes it: the text, or where it lies in the bucket if it is too long.
+def template(
+    cloud: Cloud, text: str, compact: Json, stack: str, bucket: str | None = None
+) -> Template:
+    """Return a template as CloudFormation takes it: its text, or where it lies in the bucket if it is too long.
+
+    `compact` is the same as plain values, which takes less room.
 
     Only then anything is uploaded, at the cost of the permissions of `upload`, and CloudFormation reads it with
     `s3:GetObject`.
@@ -75,6 +82,9 @@ def template(cloud: Cloud, text: str, stack: str, bucket: str | None = None) -> 
     Raises:
         AwsError, AwsAccessDenied, AwsCredentials: AWS refused or could not be reached.
     """
+    if len(text.encode()) > MAX_TEMPLATE_BYTES:
+        # The same, without what makes it readable: often that is enough.
+        text = json.dumps(compact, separators=(",", ":"))
     data = text.encode()
     if len(data) <= MAX_TEMPLATE_BYTES:
         return Template(body=text)
@@ -82,9 +92,16 @@ def template(cloud: Cloud, text: str, stack: str, bucket: str | None = None) -> 
     if bucket is None:
         _ensure_bucket(cloud, name)
     digest = hashlib.sha256(data).digest()
-    key = f"{_prefix(stack)}{digest.hex()}.yaml"
-    _put(cloud, Artifact(name, key, base64.b64encode(digest).decode()), data, "application/yaml")
-    return Template(url=f"{cloud.s3.meta.endpoint_url}/{name}/{key}")
+    key = f"{_prefix(stack)}{digest.hex()}.json"
+    _put(cloud, Artifact(name, key, base64.b64encode(digest).decode()), data, "application/json")
+    return Template(url=f"{_s3_url(cloud, name)}/{key}")
+
+
+def _s3_url(cloud: Cloud, bucket: str) -> str:
+    # CloudFormation takes S3's own names only, whatever endpoint this machine goes by.
+    if cloud.emulated:
+        return f"{cloud.endpoint}/{bucket}"
+    return f"https://{bucket}.s3.{cloud.region}.{region_suffix(cloud.region)}"
 
 
 def remove(cloud: Cloud, stack: str, bucket: str | None) -> None:

@@ -89,7 +89,13 @@ _PERMISSIONS = {
     "ScheduleKeyDeletion": "kms:ScheduleKeyDeletion",
 }
 _ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)")
-_CREDENTIALS_HINT = "sign in as the AWS CLI does, and check with: aws sts get-caller-identity"
+_EXPLICIT = re.compile(
+    r"with an explicit deny in an? ((?:[a-z-]+ ){0,4}policy|permissions boundary)"
+)
+_CREDENTIALS_HINT = (
+    "sign in as the AWS CLI does, and check with: aws sts get-caller-identity; a Region that the account has not "
+    "enabled says the same"
+)
 
 
 class Cloud:
@@ -167,8 +173,17 @@ class Cloud:
     @cached_property
     def account(self) -> str:
         """The account's 12 digits (`sts:GetCallerIdentity`, which needs no permission)."""
+        return str(self._identity["Account"])
+
+    @property
+    def caller_arn(self) -> str:
+        """Whose credentials these are (`sts:GetCallerIdentity`, which needs no permission)."""
+        return str(self._identity["Arn"])
+
+    @cached_property
+    def _identity(self) -> Any:
         with aws_errors():
-            return str(self.client("sts").get_caller_identity()["Account"])
+            return self.client("sts").get_caller_identity()
 
     @property
     def partition(self) -> str:
@@ -249,6 +264,15 @@ def error_message(error: Exception) -> str:
     return " ".join(str(text).split())[:500]
 
 
+def explicit_denial(message: str) -> str | None:
+    """Return the kind of policy that AWS says denied a call, None where only no policy allowed it.
+
+    Source: the IAM user guide, "Troubleshoot access denied error messages".
+    """
+    found = _EXPLICIT.search(message)
+    return f"a {found[1]}" if found else None
+
+
 def _translate(error: Exception) -> None:
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
@@ -263,6 +287,11 @@ def _translate(error: Exception) -> None:
 
 def _refused(error: Any, code: str, message: str) -> NoReturn:
     if code in _DENIED:
+        if forbidden := explicit_denial(message):
+            raise AwsAccessDenied(
+                f"AWS does not allow the call {error.operation_name}: {forbidden} denies it",
+                hint="more permissions do not help; ask whoever keeps that policy",
+            ) from None
         named = _ACTION.search(message)
         action = named.group(1) if named else _PERMISSIONS.get(error.operation_name)
         if action is None:

@@ -11,19 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bursar.aws import artifacts, preflight, readiness, safeguards, stacks
+from bursar.aws import adoption, artifacts, changes, preflight, readiness, safeguards, stacks
 from bursar.aws.artifacts import Artifact
 from bursar.aws.bundle import Bundle, build_bundle
+from bursar.aws.changes import Preview
 from bursar.aws.cloud import Cloud, api_url
 from bursar.aws.plan import StackPlan, require_sound
 from bursar.aws.running import Running, require_deployed, running
-from bursar.aws.stacks import Preview, Stack, StackEvent
+from bursar.aws.stacks import Stack, StackEvent
 from bursar.aws.template import (
     CODE_BUCKET,
     CODE_HASH,
     CODE_KEY,
     SIGNING_KEY,
     blind_signing,
+    build_template,
     template_text,
 )
 from bursar.aws.wheels import Target, fetch_wheels, host_target
@@ -56,7 +58,8 @@ class DeployRequest:
 class Prepared:
     """A deployment that is ready: its plan, its code, and what it would change. Nothing has changed yet.
 
-    `blind_signing_before` is `allowed` or `refused` as last deployed, None where nothing is.
+    `blind_signing_before` is `allowed` or `refused` as last deployed, None where nothing is. `notes` are what
+    whoever says yes should know.
     """
 
     plan: StackPlan
@@ -64,6 +67,7 @@ class Prepared:
     artifact: Artifact
     preview: Preview
     blind_signing_before: str | None
+    notes: tuple[str, ...] = ()
 
     @property
     def blind_signing(self) -> str:
@@ -93,8 +97,17 @@ class Deployment:
     protected: bool = False
 
 
-def prepare(cloud: Cloud, request: DeployRequest, *, upload: bool = True) -> Prepared:
-    """Build the function's code, upload it and make the change set. The stack itself is not touched.
+def prepare(
+    cloud: Cloud,
+    request: DeployRequest,
+    *,
+    upload: bool = True,
+    tell: Tell = lambda _event: None,
+) -> Prepared:
+    """Build the function's code, upload it and make the change set. What is deployed is not touched.
+
+    What an interrupted deployment left at work is waited for, `tell` gets its events, and the rest of a failed
+    creation is cleared away. A key that outlived a stack of this name is first taken back into it, as it is.
 
     Without `upload` the change set is to look at only; a template too long for one call is uploaded all the same.
     It costs the permissions of `artifacts.upload`, of
@@ -109,7 +122,9 @@ def prepare(cloud: Cloud, request: DeployRequest, *, upload: bool = True) -> Pre
         AwsError, KmsError: AWS refused or could not be reached.
     """
     require_stack_name(request.stack)
-    stack = _deployable(cloud, request.stack, clear=upload)
+    stack = _deployable(cloud, request.stack, tell, clear=upload)
+    if upload and _adopted(cloud, request, stack, tell):
+        stack = stacks.find_stack(cloud, request.stack)
     plan = plan_stack(cloud, request, stack)
     function = plan.function
     target = Target(function.runtime, function.architecture, host=cloud.emulated)
@@ -124,25 +139,35 @@ def prepare(cloud: Cloud, request: DeployRequest, *, upload: bool = True) -> Pre
         CODE_KEY: artifact.key,
         CODE_HASH: artifact.code_sha256,
     }
-    template = artifacts.template(cloud, template_text(plan), request.stack, request.bucket)
-    preview = stacks.preview(cloud, request.stack, template, parameters)
+    template = artifacts.template(
+        cloud, template_text(plan), build_template(plan), request.stack, request.bucket
+    )
+    preview = changes.preview(cloud, request.stack, template, parameters)
     try:
         safeguards.require_harmless(preview)
     except StackError:
-        stacks.discard(cloud, preview)
+        changes.discard(cloud, preview)
         raise
     before = stack.outputs.get("BlindSigning") if stack else None
-    return Prepared(plan, bundle, artifact, preview, before)
+    notes = preflight.notes(cloud, plan, stack)
+    if not upload and plan.key.arn and _orphan(cloud, request, stack):
+        told = f"key: {plan.key.alias} outlived an earlier stack of this name; `deploy` takes it back first"
+        notes = (f"{told}, and sets its policy anew", *notes)
+    return Prepared(plan, bundle, artifact, preview, before, notes)
 
 
-def _deployable(cloud: Cloud, name: str, *, clear: bool) -> Stack | None:
+def _deployable(cloud: Cloud, name: str, tell: Tell, *, clear: bool) -> Stack | None:
     """Return the stack to update, None where one is to be made. The rest of a failed creation is cleared away."""
-    stack = stacks.settle(cloud, name)
+    stack = stacks.settle(cloud, name, tell)
     if stack is None:
         return None
     if stack.status == "ROLLBACK_COMPLETE" and stack.ours and clear:
-        stacks.delete(cloud, name, lambda _event: None)
+        if cause := stacks.first_failure(cloud, stack.id):
+            tell(cause)  # nobody may have seen why it failed
+        stacks.delete(cloud, name, tell)
         return None
+    if not adoption.is_adopted(cloud, stack):
+        stacks.require_ours(stack)
     stacks.require_updatable(stack)
     return stack
 
@@ -176,7 +201,7 @@ def finish(
         AwsError: AWS refused or could not be reached.
     """
     if prepared.preview.ready:
-        stack: Stack | None = stacks.apply(cloud, prepared.preview, tell)
+        stack: Stack | None = changes.apply(cloud, prepared.preview, tell)
     else:
         stack = stacks.find_stack(cloud, prepared.preview.stack)
     name = prepared.preview.stack
@@ -233,10 +258,11 @@ def _existing_key(
     keys = Keys(cloud.kms)
     if request.key is not None:
         return _usable(_named_key(cloud, keys, request.key))
-    if stack is not None and "KeyArn" in stack.outputs:
-        makes_it = SIGNING_KEY in stacks.resource_ids(cloud, stack.name)
-        kept = _usable(_kept_key(keys, stack))
-        return None if makes_it else kept
+    if stack is not None:
+        own = stacks.resource_ids(cloud, stack.name).get(SIGNING_KEY)
+        if own or "KeyArn" in stack.outputs:
+            kept = _usable(_kept_key(keys, stack, own or stack.outputs["KeyArn"]))
+            return None if own else kept
     try:
         found = _usable(keys.describe(request.plan.key.alias))
     except KmsKeyNotFound:
@@ -265,12 +291,31 @@ def _require_untouched(cloud: Cloud, stack: Stack) -> None:
         require_deployed(stack.outputs, running(cloud, stack.outputs))
 
 
-def _kept_key(keys: Keys, stack: Stack) -> KeyDescription:
+def _adopted(cloud: Cloud, request: DeployRequest, stack: Stack | None, tell: Tell) -> bool:
+    """Take a key that outlived its stack back into a stack of that name; return whether there was one."""
+    key = _orphan(cloud, request, stack)
+    if key is not None:
+        adoption.adopt(cloud, key, request.plan.key.alias, request.stack, tell)
+    return key is not None
+
+
+def _orphan(cloud: Cloud, request: DeployRequest, stack: Stack | None) -> KeyDescription | None:
+    """Return the key that outlived a stack of this name, None where there is a stack or no such key."""
+    if request.key is not None or (stack is not None and stack.status != "REVIEW_IN_PROGRESS"):
+        return None
     try:
-        return keys.describe(stack.outputs["KeyArn"])
+        key = _usable(Keys(cloud.kms).describe(request.plan.key.alias))
+    except KmsKeyNotFound:
+        return None
+    return key if adoption.is_orphan(cloud, key, request.stack) else None
+
+
+def _kept_key(keys: Keys, stack: Stack, name: str) -> KeyDescription:
+    try:
+        return keys.describe(name)
     except KmsKeyNotFound:
         raise ConfigError(
-            f"the stack's key {stack.outputs['KeyArn']} is gone",
+            f"the stack's key {name} is gone",
             hint=f"remove the stack with: bursar aws destroy --stack {stack.name}; a new one has a new address",
         ) from None
 

@@ -7,6 +7,8 @@ to stacks and resources with drift detection".
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from typing import Any
 from bursar.aws.cloud import Cloud, aws_errors
 from bursar.aws.stacks import Pace
 from bursar.errors import StackError
+
+_FULL_ARN = re.compile(r"arn:[a-z-]+:execute-api:[a-z0-9-]+:[0-9]{12}:[a-z0-9]+/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +97,13 @@ def _read(listed: list[Any], incomplete: str = "") -> Drift:
     by_status: dict[str, list[Any]] = {}
     for each in listed:
         by_status.setdefault(each["StackResourceDriftStatus"], []).append(each)
-    drifted = [_drifted(each) for s in ("MODIFIED", "DELETED") for each in by_status.get(s, [])]
+    compared = [_drifted(each) for s in ("MODIFIED", "DELETED") for each in by_status.get(s, [])]
+    drifted = [each for each in compared if each.gone or each.differences]
     if incomplete and not drifted:
         raise StackError(f"CloudFormation could not compare the stack: {incomplete[:500]}")
     return Drift(
         tuple(sorted(drifted, key=lambda each: each.name)),
-        len(by_status.get("IN_SYNC", [])),
+        len(by_status.get("IN_SYNC", [])) + len(compared) - len(drifted),
         tuple(
             sorted(
                 each["LogicalResourceId"]
@@ -122,5 +127,20 @@ def _drifted(found: Any) -> DriftedResource:
                 str(each.get("ActualValue", "")),
             )
             for each in found.get("PropertyDifferences", [])
+            if not _only_rewritten(each)
         ),
     )
+
+
+def _only_rewritten(difference: Any) -> bool:
+    """Tell whether a difference is but API Gateway's writing of `execute-api:/…`, with the API's ARN in front."""
+    expected = str(difference.get("ExpectedValue", ""))
+    actual = _FULL_ARN.sub("execute-api:/", str(difference.get("ActualValue", "")))
+    return "execute-api:/" in expected and _plain(expected) == _plain(actual)
+
+
+def _plain(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text), sort_keys=True)
+    except ValueError:
+        return text

@@ -55,6 +55,10 @@ class Place:
         """Return the ARN of something in this Region and account."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
+    def anywhere(self, service: str, resource: str) -> str:
+        """Return the ARN of something in this Region, whosever account it is of."""
+        return f"arn:{self.partition}:{service}:{self.region}:*:{resource}"
+
     def iam(self, resource: str) -> str:
         """Return the ARN of something in IAM, which has no Regions."""
         return f"arn:{self.partition}:iam::{self.account}:{resource}"

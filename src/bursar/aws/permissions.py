@@ -184,7 +184,7 @@ def _callers(plan: StackPlan, place: Place) -> Iterator[Grant]:
     if callers.group and not plan.emulated:
         group = (
             "CreateGroup GetGroup UpdateGroup DeleteGroup PutGroupPolicy GetGroupPolicy DeleteGroupPolicy "
-            "ListGroupPolicies ListAttachedGroupPolicies"
+            "ListGroupPolicies ListAttachedGroupPolicies RemoveUserFromGroup"
         )
         yield Grant(
             "CallersGroup",
@@ -193,6 +193,13 @@ def _callers(plan: StackPlan, place: Place) -> Iterator[Grant]:
             (place.iam(f"group/{callers.group}"),),
         )
     only = {"ArnLike": {"iam:PolicyARN": (policy,)}}
+    yield Grant(
+        "CallersGo",
+        "take that policy, and no other, back from whoever was given it by hand, before the stack goes",
+        named("iam", "DetachUserPolicy DetachRolePolicy DetachGroupPolicy"),
+        tuple(place.iam(f"{kind}/*") for kind in ("user", "role", "group")),
+        only,
+    )
     groups = (*callers.groups, *([callers.group] if callers.group else []))
     if groups and not plan.emulated:
         yield Grant(
@@ -282,11 +289,19 @@ def _network(plan: StackPlan, place: Place) -> Iterator[Grant]:
         named("ec2", seen),
         ("*",),
     )
+    yield Grant(
+        "NetworkNames",
+        "see whether the VPC resolves names, as the endpoints need",
+        ("ec2:DescribeVpcAttribute",),
+        (place.anywhere("ec2", f"vpc/{network.vpc}"),),
+    )
     made = tuple(
         place.arn("ec2", f"{kind}/*")
         for kind in ("vpc-endpoint", "security-group", "security-group-rule")
     )
+    # Of another account where that account shares them.
     inside = (f"vpc/{network.vpc}", *(f"subnet/{subnet}" for subnet in network.subnets))
+    shared = tuple(place.anywhere("ec2", each) for each in inside)
     actions = (
         "CreateVpcEndpoint ModifyVpcEndpoint DeleteVpcEndpoints CreateSecurityGroup DeleteSecurityGroup "
         "AuthorizeSecurityGroupIngress AuthorizeSecurityGroupEgress RevokeSecurityGroupIngress "
@@ -297,7 +312,7 @@ def _network(plan: StackPlan, place: Place) -> Iterator[Grant]:
         "Network",
         "make the endpoints for KMS, the API and the logs, and the security groups around them",
         named("ec2", actions),
-        (*made, *(place.arn("ec2", each) for each in inside)),
+        (*made, *shared),
     )
 
 

@@ -6,6 +6,7 @@ that would leave a hole or that AWS would turn down after minutes.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,12 @@ _LONGEST_TIMEOUT = 29
 _PRINCIPAL = re.compile(
     r"\Aarn:aws[a-z-]{0,20}:iam::[0-9]{12}:(?:role|user)/[A-Za-z0-9+=,.@_/-]{1,576}\Z", re.ASCII
 )
+_ALIAS = re.compile(r"\Aalias/(?!aws/)[A-Za-z0-9/_-]{1,250}\Z", re.ASCII)
+_REPLICATED = re.compile(
+    r"\Aarn:aws[a-z-]{0,20}:kms:[a-z0-9-]{1,40}:[0-9]{12}:key/mrk-[0-9a-f]{32}\Z", re.ASCII
+)
+_TLS_POLICY = re.compile(r"\A(?:TLS_1_2|SecurityPolicy_[A-Za-z0-9_]{1,60})?\Z", re.ASCII)
+_LOG_GROUP = re.compile(r"\A[A-Za-z0-9_/.#-]{1,512}\Z", re.ASCII)
 _NAME = re.compile(r"\A[A-Za-z0-9+=,.@_-]{1,128}\Z", re.ASCII)
 _STAGE = re.compile(r"\A[A-Za-z0-9_]{1,128}\Z", re.ASCII)
 _EMAIL = re.compile(r"\A[^@\s]{1,64}@[^@\s]{1,255}\Z")
@@ -74,7 +81,6 @@ class KeyPlan:
     administrators: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     account_delegation: bool = True
-    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> KeyKind:
@@ -132,8 +138,8 @@ class CallersPlan:
 class NetworkPlan:
     """The VPC that the function runs in. Interface endpoints are made unless existing ones are named.
 
-    `clients` are the CIDR blocks that may reach the API's endpoint. `bind_key` lets the key sign through the KMS
-    endpoint only.
+    For the logs one is made only where `logs_endpoint` is `create`: Lambda has a way of its own. `clients` are
+    the CIDR blocks that may reach the API's endpoint. `bind_key` lets the key sign through the KMS endpoint only.
     """
 
     vpc: str
@@ -174,7 +180,8 @@ class StackPlan:
     `compute` is what signs: the Lambda function with its API, or an ECS task or EC2 instance of one's own, for
     which the stack has a key, a role and the records, but no function and no API. `emulated` leaves out what the
     local emulator cannot create: IAM groups, trails, anomaly detectors, replica keys, rules of security groups.
-    `code_sha256` names the function's published version, so that new code is a new version.
+    `code_sha256` names the function's published version, so that new code is a new version. `tags` are put on
+    whatever takes any.
     """
 
     key: KeyPlan = KeyPlan()
@@ -186,6 +193,7 @@ class StackPlan:
     compute: Compute = "lambda"
     emulated: bool = False
     code_sha256: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def require_sound(plan: StackPlan) -> StackPlan:
@@ -222,6 +230,16 @@ def _require_key(key: KeyPlan) -> None:
             "nobody could manage the key, and KMS cannot undo that",
             hint="name key.administrators, the deploying role among them, or leave key.account_delegation on",
         )
+    if not _ALIAS.match(key.alias) and not (key.arn and not key.alias):
+        raise ConfigError(
+            f"{key.alias!r} is not an alias that a key may have",
+            hint="alias/ and then letters, digits, slashes, underscores and hyphens",
+        )
+    if key.replica_of and (not _REPLICATED.match(key.replica_of) or key.multi_region):
+        raise ConfigError(
+            "key.replica_of: a replica is made of a multi-Region key elsewhere, named by its ARN",
+            hint="arn:aws:kms:REGION:ACCOUNT:key/mrk-…, and leave key.multi_region to its own stack",
+        )
     if key.arn and (key.replica_of or key.multi_region):
         raise ConfigError(
             "an existing key is used as it is: it is neither replicated nor made multi-Region",
@@ -240,6 +258,11 @@ def _require_function(function: FunctionPlan) -> None:
 def _require_api(plan: StackPlan) -> None:
     if not _STAGE.match(plan.api.stage):
         raise ConfigError("api.stage: a stage's name has letters, digits and underscores only")
+    if not _TLS_POLICY.match(plan.api.tls_policy):
+        raise ConfigError(
+            f"api.tls_policy: {plan.api.tls_policy!r} lets in TLS before 1.2, or is none of API Gateway's",
+            hint='one that begins with SecurityPolicy_, TLS_1_2, or "" for API Gateway\'s own',
+        )
     _between("api.rate", plan.api.rate, 1, 10_000)
     _between("api.burst", plan.api.burst, 1, 5_000)
     if plan.api.private and plan.network is None:
@@ -276,8 +299,16 @@ def _require_network(network: NetworkPlan) -> None:
     for subnet in network.subnets:
         _identifier("subnet", "network.subnets", subnet)
     for name in ("kms_endpoint", "api_endpoint", "logs_endpoint"):
-        if endpoint := getattr(network, name):
+        endpoint = getattr(network, name)
+        if endpoint and (name, endpoint) != ("logs_endpoint", "create"):
             _identifier("endpoint", f"network.{name}", endpoint)
+    for block in network.clients:
+        try:
+            ipaddress.ip_network(block)
+        except ValueError:
+            raise ConfigError(
+                f"network.clients: {block!r} is not a CIDR block", hint="for example 10.0.0.0/16"
+            ) from None
     if network.kms_endpoint and not network.security_group:
         raise ConfigError(
             "network.kms_endpoint: an endpoint that is there already lets in certain security groups only",
@@ -289,6 +320,13 @@ def _require_network(network: NetworkPlan) -> None:
 
 def _require_records(records: RecordsPlan) -> None:
     _retention("records.retention", records.retention)
+    trail = records.trail
+    if not _LOG_GROUP.match(trail) or (
+        trail.lower() in ("create", "none") and trail.lower() != trail
+    ):
+        raise ConfigError(
+            f"records.trail: {trail!r} is neither create, none, nor the name of a log group"
+        )
     if records.topic and not _TOPIC.match(records.topic):
         raise ConfigError("records.topic: not the ARN of an SNS topic")
     if records.topic and records.emails:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from bursar.aws import artifacts, safeguards, stacks
+from bursar.aws.adoption import is_adopted, key_tags
 from bursar.aws.cloud import Cloud, aws_errors
 from bursar.aws.stacks import STACK_TAG, Stack, StackEvent
 from bursar.aws.template import CODE_BUCKET
@@ -43,15 +45,43 @@ def destroy(
         key_arn: str | None = _left_key(cloud, delete_key, stack)
     else:
         found = stacks.required(found, stack)
-        stacks.require_ours(found)
+        if not is_adopted(cloud, found):
+            stacks.require_ours(found)
         key_arn = found.outputs.get("KeyArn")
         if delete_key is not None:
             key_arn = _confirmed_key(cloud, delete_key, found)
         safeguards.release(cloud, found.id)
+        _let_callers_go(cloud, found)
         stacks.delete(cloud, stack, tell)
     artifacts.remove(cloud, stack, found.parameters.get(CODE_BUCKET) if found else None)
     deleted_on = _delete_key(cloud, delete_key, key_arn) if delete_key and key_arn else None
     return Removal(stack, key_arn, deleted_on)
+
+
+def _let_callers_go(cloud: Cloud, stack: Stack) -> None:
+    """Take the callers' policy from whoever was given it by hand, and its members out of the group.
+
+    IAM deletes neither while it is in use, and CloudFormation takes back only what it gave itself.
+    """
+    iam: Any = cloud.client("iam")
+    with aws_errors():
+        policy = stack.outputs.get("InvokePolicyArn")
+        # CloudFormation takes the policy back from those whom it gave it to.
+        kept = {*stack.outputs.get("Callers", "").split(","), stack.outputs.get("CallersGroup")}
+        pages = iam.get_paginator("list_entities_for_policy")
+        for page in pages.paginate(PolicyArn=policy) if policy else ():
+            for user in page["PolicyUsers"]:
+                iam.detach_user_policy(UserName=user["UserName"], PolicyArn=policy)
+            for role in page["PolicyRoles"]:
+                if role["RoleName"] not in kept:
+                    iam.detach_role_policy(RoleName=role["RoleName"], PolicyArn=policy)
+            for group in page["PolicyGroups"]:
+                if group["GroupName"] not in kept:
+                    iam.detach_group_policy(GroupName=group["GroupName"], PolicyArn=policy)
+        if group := stack.outputs.get("CallersGroup"):
+            for page in iam.get_paginator("get_group").paginate(GroupName=group):
+                for user in page["Users"]:
+                    iam.remove_user_from_group(GroupName=group, UserName=user["UserName"])
 
 
 def _confirmed_key(cloud: Cloud, alias: str, stack: Stack) -> str:
@@ -70,9 +100,7 @@ def _left_key(cloud: Cloud, alias: str, stack: str) -> str:
         key = Keys(cloud.kms).describe(alias)
     except KmsKeyNotFound:
         raise StackError(f"there is neither a stack {stack} nor a key {alias}") from None
-    with aws_errors():
-        pages = cloud.kms.get_paginator("list_resource_tags").paginate(KeyId=key.key_arn)
-        tags = {each["TagKey"]: each["TagValue"] for page in pages for each in page["Tags"]}
+    tags = key_tags(cloud, key.key_arn)
     if not alias.startswith("alias/") or tags.get(STACK_TAG) != stack:
         raise ConfigError(
             f"there is no stack {stack}, and {alias} is not the alias of a key that it made",

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import json
 
+from bursar.aws.changes import Change, Preview
 from bursar.aws.cloud import Cloud, aws_errors
-from bursar.aws.stacks import Change, Preview
 from bursar.aws.template import SIGNING_KEY
 from bursar.errors import KeyReplacementForbidden
 
+# KMS gives these to a key once. CloudFormation shows no replacement for them: the update fails half-way.
+_FIXED = {"KeySpec", "KeyUsage", "MultiRegion", "Origin", "PrimaryKeyArn"}
+# CloudFormation resource reference, AWS::KMS::Key: "Update requires: No interruption".
+_IN_PLACE = {"Description", "KeyPolicy", "PendingWindowInDays", "Tags"}
 _STACK_POLICY = {
     "Statement": [
         {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"},
@@ -30,11 +34,15 @@ _STACK_POLICY = {
 def forbidden(preview: Preview) -> tuple[Change, ...]:
     """Return the changes of a preview that would, or may, replace or remove the signing key."""
     return tuple(
-        change
-        for change in preview.changes
-        if change.name == SIGNING_KEY
-        and (change.replaces or change.may_replace or change.action == "Remove")
+        change for change in preview.changes if change.name == SIGNING_KEY and _harms(change)
     )
+
+
+def _harms(change: Change) -> bool:
+    touched = set(change.properties)
+    # CloudFormation is unsure of any key whose stack gets a tag. What changes in place is documented.
+    unsure = change.may_replace and not (touched and touched <= _IN_PLACE)
+    return change.replaces or unsure or change.action == "Remove" or bool(touched & _FIXED)
 
 
 def require_harmless(preview: Preview) -> None:

@@ -24,6 +24,14 @@ def _listed(value: Any) -> Any:
     return value
 
 
+def _tagged(value: Any) -> Any:
+    """Take a variable's text for a table: NAME=VALUE parts between commas."""
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in _listed(value)]
+        return {name.strip(): text.strip() for name, _, text in pairs}
+    return value
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
@@ -32,10 +40,14 @@ class _Section(BaseModel):
 
 
 class AwsSettings(_Section):
-    """Where the AWS resources are; AWS_REGION counts too. Credentials come as the AWS CLI finds them."""
+    """Where the AWS resources are; AWS_REGION counts too. Credentials come as the AWS CLI finds them.
+
+    `tags` are put on whatever the stack makes: a table, or `NAME=VALUE,NAME=VALUE` in the variable.
+    """
 
     region: str | None = None
     stack: str = "bursar-treasury"
+    tags: Annotated[dict[str, str], BeforeValidator(_tagged)] = Field(default_factory=dict)
 
 
 class KeySettings(_Section):

@@ -134,8 +134,17 @@ def region_endpoint(region: str, *, fips: bool = False) -> Endpoint:
     Raises:
         ConfigError: not the form of a Region's name.
     """
-    suffix = next(suffix for prefix, suffix in _SUFFIXES if parse_region(region).startswith(prefix))
+    suffix = region_suffix(region)
     return Endpoint("https", f"{'kms-fips' if fips else 'kms'}.{region}.{suffix}", 443)
+
+
+def region_suffix(region: str) -> str:
+    """Return the DNS suffix of AWS's endpoints in a Region.
+
+    Raises:
+        ConfigError: not the form of a Region's name.
+    """
+    return next(suffix for prefix, suffix in _SUFFIXES if parse_region(region).startswith(prefix))
 
 
 def parse_endpoint(url: str) -> Endpoint:

@@ -80,3 +80,17 @@ def test_a_comparison_without_end_is_given_up() -> None:
         drift.detect(
             cloud_with("DETECTION_IN_PROGRESS"), "id", lambda _: None, Pace(0.001, 0.01, 1.0)
         )
+
+
+def test_what_api_gateway_writes_out_in_a_policy_is_no_drift() -> None:
+    ours = '{"Resource":"execute-api:/*","Effect":"Deny"}'
+    written = (
+        '{"Effect": "Deny", "Resource": "arn:aws:execute-api:us-east-1:111122223333:abc123/*"}'
+    )
+    opened = written.replace("Deny", "Allow")
+    pages = ([found("Api", "MODIFIED", ("/Policy", ours, written))],)
+    seen = drift.detect(cloud_with("DETECTION_COMPLETE", pages=pages), "id", lambda _: None, QUICK)
+    assert (seen.drifted, seen.in_sync) == ((), 1)
+    pages = ([found("Api", "MODIFIED", ("/Policy", ours, opened))],)
+    seen = drift.detect(cloud_with("DETECTION_COMPLETE", pages=pages), "id", lambda _: None, QUICK)
+    assert seen.drifted[0].name == "Api"

@@ -22,6 +22,7 @@ from bursar.errors import ConfigError
 
 ADMIN = "arn:aws-cn:iam::111122223333:role/path/key-admin"
 NETWORK = NetworkPlan("vpc-12345678", ("subnet-12345678",))
+PRIMARY = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
@@ -43,7 +44,18 @@ def test_the_usual_plan_is_sound() -> None:
         (StackPlan(key=KeyPlan(users=(ADMIN,), administrators=(ADMIN,))), "administer the key and sign"),
         (StackPlan(key=KeyPlan(account_delegation=False)), "nobody could manage"),
         (StackPlan(key=KeyPlan(arn=KEY, multi_region=True)), "existing key"),
-        (StackPlan(key=KeyPlan(arn=KEY, replica_of=KEY)), "existing key"),
+        (StackPlan(key=KeyPlan(arn=KEY, replica_of=PRIMARY)), "existing key"),
+        (StackPlan(key=KeyPlan(alias="alias/aws/lambda")), "alias"),
+        (StackPlan(key=KeyPlan(alias="alias/a b")), "alias"),
+        (StackPlan(key=KeyPlan(replica_of="nonsense")), "replica_of"),
+        (StackPlan(key=KeyPlan(replica_of=KEY)), "replica_of"),
+        (StackPlan(key=KeyPlan(replica_of=PRIMARY, multi_region=True)), "replica_of"),
+        (StackPlan(api=ApiPlan(tls_policy="TLS_1_0")), "tls_policy"),
+        (StackPlan(records=RecordsPlan(trail="Create")), "records.trail"),
+        (
+            StackPlan(network=replace(NETWORK, clients=("10.0.0.0/99",)), api=ApiPlan(private=True)),
+            "network.clients",
+        ),
         (StackPlan(function=FunctionPlan(memory=64)), "function.memory"),
         (StackPlan(function=FunctionPlan(timeout=30)), "function.timeout"),
         (StackPlan(function=FunctionPlan(log_retention=100)), "function.log_retention"),

@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 
 from bursar.aws import safeguards
+from bursar.aws.changes import Change, Preview
 from bursar.aws.cloud import Cloud
-from bursar.aws.stacks import Change, Preview
 from bursar.error_status import exit_status
 from bursar.errors import KeyReplacementForbidden
 
@@ -24,6 +24,19 @@ def preview(*changes: Change) -> Preview:
     [
         (Change("Modify", "SigningKey", KEY, replaces=True, properties=("KeySpec",)), "replace"),
         (Change("Modify", "SigningKey", KEY, replaces=False, may_replace=True), "replace"),
+        (
+            Change("Modify", "SigningKey", KEY, replaces=False, properties=("MultiRegion",)),
+            "replace",
+        ),
+        (
+            Change(
+                *("Modify", "SigningKey", KEY),
+                replaces=False,
+                may_replace=True,
+                properties=("Tags", "Origin"),
+            ),
+            "replace",
+        ),
         (Change("Remove", "SigningKey", KEY, replaces=False), "remove"),
         (Change("Remove", "SigningKey", "AWS::KMS::ReplicaKey", replaces=False), "remove"),
     ],
@@ -41,6 +54,7 @@ def test_what_would_replace_or_remove_the_signing_key_is_forbidden(
     [
         Change("Add", "SigningKey", KEY, replaces=False),
         Change("Modify", "SigningKey", KEY, replaces=False, properties=("KeyPolicy",)),
+        Change("Modify", "SigningKey", KEY, replaces=False, may_replace=True, properties=("Tags",)),
         Change("Remove", "RecordsKey", KEY, replaces=False),
         Change("Modify", "Api", "AWS::ApiGateway::RestApi", replaces=True),
     ],

@@ -9,9 +9,10 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from bursar.aws import stacks
+from bursar.aws import changes, stacks
+from bursar.aws.changes import Preview, Template
 from bursar.aws.cloud import Cloud
-from bursar.aws.stacks import Pace, Preview, StackEvent, Template
+from bursar.aws.stacks import Pace, StackEvent
 from bursar.errors import AwsError, StackError
 
 ID = "arn:aws:cloudformation:us-east-1:1:stack/treasury/1"
@@ -112,7 +113,7 @@ def test_the_first_failure_is_the_cause_and_not_what_was_cancelled_after_it() ->
     formation.happen("Role", "CREATE_FAILED", "later")
     told: list[StackEvent] = []
     with pytest.raises(StackError, match=r"ROLLBACK_COMPLETE: Key \(AWS::X::Y\): quota exceeded"):
-        stacks.apply(cloud_with(formation), READY, told.append)
+        changes.apply(cloud_with(formation), READY, told.append)
     assert [event.name for event in told if event.resource != ID] == ["Stage", "Key", "Role"]
 
 
@@ -120,7 +121,7 @@ def test_each_event_is_told_once_however_often_it_is_seen() -> None:
     formation = CloudFormation("CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_COMPLETE")
     formation.happen("Key", "CREATE_COMPLETE")
     told: list[StackEvent] = []
-    assert stacks.apply(cloud_with(formation), READY, told.append).status == "CREATE_COMPLETE"
+    assert changes.apply(cloud_with(formation), READY, told.append).status == "CREATE_COMPLETE"
     assert len([event for event in told if event.name == "Key"]) == 1
 
 
@@ -131,7 +132,7 @@ def test_how_the_last_operation_ended_is_not_taken_for_the_end_of_this_one() -> 
     formation.happen("treasury", "UPDATE_COMPLETE", before=True, resource=ID)
     formation.quiet = 2
     with pytest.raises(StackError, match="UPDATE_ROLLBACK_COMPLETE"):
-        stacks.apply(cloud_with(formation), READY, nobody)
+        changes.apply(cloud_with(formation), READY, nobody)
 
 
 def test_an_order_that_shows_no_effect_is_said_to_and_is_no_success() -> None:
@@ -139,27 +140,27 @@ def test_an_order_that_shows_no_effect_is_said_to_and_is_no_success() -> None:
     formation.quiet = 1_000_000
     pace = Pace(interval=0.001, limit=5.0, start=0.01)
     with pytest.raises(StackError, match="no sign"):
-        stacks.apply(cloud_with(formation), READY, nobody, pace)
+        changes.apply(cloud_with(formation), READY, nobody, pace)
 
 
 @pytest.mark.parametrize("status", ["CREATE_COMPLETE", "CREATE_IN_PROGRESS", "ROLLBACK_COMPLETE"])
 def test_a_no_never_deletes_a_stack_that_somebody_has_deployed_since(status: str) -> None:
     formation = CloudFormation(status)
-    stacks.discard(cloud_with(formation), READY)
+    changes.discard(cloud_with(formation), READY)
     assert formation.calls == ["delete change set"]
 
 
 def test_a_no_deletes_an_empty_stack_by_its_id_and_not_by_its_name() -> None:
     formation = CloudFormation("REVIEW_IN_PROGRESS")
     formation.change_sets = [{"ChangeSetId": "change-set", "StackId": ID}]
-    stacks.discard(cloud_with(formation), READY)
+    changes.discard(cloud_with(formation), READY)
     assert formation.deleted == [ID]
 
 
 def test_a_no_leaves_an_empty_stack_to_the_others_who_are_about_to_deploy_it() -> None:
     formation = CloudFormation("REVIEW_IN_PROGRESS")
     formation.change_sets = [{"ChangeSetId": "theirs", "StackId": ID}]
-    stacks.discard(cloud_with(formation), READY)
+    changes.discard(cloud_with(formation), READY)
     assert formation.deleted == []
 
 
@@ -170,7 +171,7 @@ def test_a_no_after_the_stack_is_gone_is_no_error() -> None:
         raise invalid("Stack [treasury] does not exist")
 
     formation.delete_change_set = gone  # type: ignore[method-assign]
-    stacks.discard(cloud_with(formation), READY)
+    changes.discard(cloud_with(formation), READY)
     assert formation.deleted == []
 
 
@@ -178,7 +179,7 @@ def test_a_change_set_that_fails_never_deletes_a_stack_that_is_there() -> None:
     failed = {"Status": "FAILED", "StatusReason": "Transform failed"}
     formation = CloudFormation("REVIEW_IN_PROGRESS", "CREATE_COMPLETE", change_set=failed)
     with pytest.raises(StackError, match="Transform failed"):
-        stacks.preview(cloud_with(formation), "treasury", Template("{}"), {})
+        changes.preview(cloud_with(formation), "treasury", Template("{}"), {})
     assert formation.deleted == []
 
 
@@ -194,7 +195,7 @@ def test_a_change_says_whether_it_makes_a_new_resource_or_perhaps(
         "Changes": [{"ResourceChange": change | {"Replacement": replacement}}]
     }
     formation = CloudFormation("UPDATE_COMPLETE", change_set=found)
-    (seen,) = stacks.preview(cloud_with(formation), "treasury", Template("{}"), {}).changes
+    (seen,) = changes.preview(cloud_with(formation), "treasury", Template("{}"), {}).changes
     assert (seen.replaces, seen.may_replace) == (replaces, may_replace)
 
 
@@ -209,20 +210,20 @@ def test_a_change_names_each_property_it_changes_once() -> None:
     details = {"Details": [{"Target": target} for target in targets]}
     found = {"Status": "CREATE_COMPLETE", "Changes": [{"ResourceChange": change | details}]}
     formation = CloudFormation("UPDATE_COMPLETE", change_set=found)
-    (seen,) = stacks.preview(cloud_with(formation), "treasury", Template("{}"), {}).changes
+    (seen,) = changes.preview(cloud_with(formation), "treasury", Template("{}"), {}).changes
     assert seen.properties == ("Environment", "Code")
 
 
 def test_a_change_set_of_outputs_alone_has_no_changes_and_is_there_to_be_executed() -> None:
     formation = CloudFormation("UPDATE_COMPLETE")
-    found = stacks.preview(cloud_with(formation), "treasury", Template("{}"), {})
+    found = changes.preview(cloud_with(formation), "treasury", Template("{}"), {})
     assert (found.changes, found.ready) == ((), True)
     assert formation.calls == []
 
 
 def test_a_stack_at_work_is_waited_for_before_it_is_changed() -> None:
     formation = CloudFormation("UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
-    found = stacks.preview(cloud_with(formation), "treasury", Template("{}"), {})
+    found = changes.preview(cloud_with(formation), "treasury", Template("{}"), {})
     assert not found.creates
     assert formation.made["ChangeSetType"] == "UPDATE"
 
@@ -230,7 +231,7 @@ def test_a_stack_at_work_is_waited_for_before_it_is_changed() -> None:
 @pytest.mark.parametrize(("status", "kind"), [(None, "CREATE"), ("REVIEW_IN_PROGRESS", "CREATE")])
 def test_a_stack_that_was_only_previewed_is_created(status: str | None, kind: str) -> None:
     formation = CloudFormation(status)
-    assert stacks.preview(cloud_with(formation), "treasury", Template("{}"), {}).creates
+    assert changes.preview(cloud_with(formation), "treasury", Template("{}"), {}).creates
     assert formation.made["ChangeSetType"] == kind
 
 
@@ -245,7 +246,7 @@ def test_a_change_set_without_changes_is_nothing_to_do(reason: str) -> None:
     formation = CloudFormation(
         "UPDATE_COMPLETE", change_set={"Status": "FAILED", "StatusReason": reason}
     )
-    found = stacks.preview(cloud_with(formation), "treasury", Template("{}"), {})
+    found = changes.preview(cloud_with(formation), "treasury", Template("{}"), {})
     assert (found.changes, found.ready) == ((), False)
     assert formation.calls == ["delete change set"]
 
@@ -254,7 +255,7 @@ def test_a_change_set_that_fails_says_why() -> None:
     failed = {"Status": "FAILED", "StatusReason": "Transform failed"}
     formation = CloudFormation(None, "REVIEW_IN_PROGRESS", change_set=failed)
     with pytest.raises(StackError, match="Transform failed"):
-        stacks.preview(cloud_with(formation), "treasury", Template("{}"), {})
+        changes.preview(cloud_with(formation), "treasury", Template("{}"), {})
     assert formation.calls == ["delete change set", "delete stack"]
 
 
@@ -268,7 +269,7 @@ def test_a_change_set_that_fails_says_why() -> None:
 )
 def test_a_stack_that_cannot_be_updated_names_the_way_out(status: str, way_out: str) -> None:
     with pytest.raises(StackError) as caught:
-        stacks.preview(cloud_with(CloudFormation(status)), "treasury", Template("{}"), {})
+        changes.preview(cloud_with(CloudFormation(status)), "treasury", Template("{}"), {})
     assert way_out in str(caught.value.hint)
 
 
@@ -295,18 +296,19 @@ def test_other_errors_of_cloudformation_are_not_taken_for_a_missing_stack() -> N
         stacks.find_stack(cast("Cloud", SimpleNamespace(cloudformation=formation)), "x")
 
 
-def test_a_stack_of_somebody_elses_is_neither_changed_nor_read_as_ours() -> None:
+def test_a_stack_of_somebody_elses_is_told_by_the_tag_it_lacks() -> None:
     formation = CloudFormation("CREATE_COMPLETE")
     formation.tags = ["team"]
+    stack = stacks.find_stack(cloud_with(formation), "treasury")
+    assert stack is not None
     with pytest.raises(StackError, match="none of bursar's") as caught:
-        stacks.preview(cloud_with(formation), "treasury", Template("{}"), {})
+        stacks.require_ours(stack)
     assert "--stack" in str(caught.value.hint)
-    assert formation.made == {}
 
 
 def test_a_template_too_long_for_a_call_is_named_by_its_url() -> None:
     formation = CloudFormation(None)
-    stacks.preview(cloud_with(formation), "treasury", Template(url="https://s3/t.yaml"), {})
+    changes.preview(cloud_with(formation), "treasury", Template(url="https://s3/t.yaml"), {})
     assert formation.made["TemplateURL"] == "https://s3/t.yaml"
     assert "TemplateBody" not in formation.made
 
@@ -318,6 +320,6 @@ def test_a_permission_that_was_missing_half_way_is_named_with_where_to_get_it() 
     )
     formation.happen("AlarmTopic", "CREATE_FAILED", reason)
     with pytest.raises(StackError, match="AlarmTopic") as caught:
-        stacks.apply(cloud_with(formation), READY, nobody)
+        changes.apply(cloud_with(formation), READY, nobody)
     assert "needs sns:CreateTopic" in str(caught.value.hint)
     assert "bursar aws permissions" in str(caught.value.hint)

@@ -30,7 +30,8 @@ ROLE = {
     "Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${AWS::StackName}-signer-${AWS::Region}"
 }
 FULLEST = StackPlan(
-    key=KeyPlan(multi_region=True, administrators=(ADMIN,), users=(TASK,), tags={"team": "pay"}),
+    key=KeyPlan(multi_region=True, administrators=(ADMIN,), users=(TASK,)),
+    tags={"team": "pay"},
     function=FunctionPlan(tracing=True, blind_signing=True),
     api=ApiPlan(private=True, logs_for_region=True),
     callers=CallersPlan(group="payers", groups=("ops",), roles=("worker",)),
@@ -56,6 +57,7 @@ PLANS = {
     "ec2": StackPlan(compute="ec2"),
     "emulated": StackPlan(emulated=True),
 }
+NETWORK = NetworkPlan("vpc-12345678", ("subnet-12345678",))
 by_plan = pytest.mark.parametrize("plan", PLANS.values(), ids=list(PLANS))
 
 
@@ -190,10 +192,11 @@ def test_the_role_may_sign_with_one_key_and_write_one_log_and_nothing_else() -> 
 
 
 @pytest.mark.parametrize(
-    ("compute", "service"), [("ecs", "ecs-tasks.amazonaws.com"), ("ec2", "ec2.amazonaws.com")]
+    ("compute", "service"),
+    [("ecs", "ecs-tasks.amazonaws.com"), ("ec2", {"Fn::Sub": "ec2.${AWS::URLSuffix}"})],
 )
 def test_other_compute_has_the_same_role_and_no_function_and_no_api(
-    compute: Any, service: str
+    compute: Any, service: Any
 ) -> None:
     plan = StackPlan(compute=compute)
     assert role_statements(plan) == role_statements()
@@ -264,6 +267,7 @@ def test_what_a_version_freezes_makes_a_new_one_and_nothing_else_does() -> None:
         replace(usual, code_sha256="other"),
         replace(usual, function=FunctionPlan(blind_signing=True)),
         replace(usual, function=FunctionPlan(memory=512)),
+        replace(usual, network=NetworkPlan("vpc-12345678", ("subnet-12345678",))),
     ):
         assert version(usual) != version(other)
 
@@ -319,8 +323,9 @@ def test_every_change_to_what_the_api_is_makes_a_new_deployment() -> None:
     network = NetworkPlan("vpc-12345678", ("subnet-12345678",))
     private = replace(usual, api=ApiPlan(private=True), network=network)
     other_endpoint = replace(private, network=replace(network, api_endpoint="vpce-12345678"))
-    names = [deployment(plan) for plan in (usual, private, other_endpoint)]
-    assert len({name for (name,) in names}) == 3
+    other_vpc = replace(private, network=replace(network, vpc="vpc-87654321"))
+    names = [deployment(plan) for plan in (usual, private, other_endpoint, other_vpc)]
+    assert len({name for (name,) in names}) == 4
 
 
 def test_the_stage_throttles_logs_access_and_never_the_requests() -> None:
@@ -384,3 +389,24 @@ def test_the_outputs_are_what_callers_and_operators_need() -> None:
         *("FunctionVersion", "ApiId", "ApiUrl", "InvokePolicyArn", "CodeSha256", "LogGroup"),
         *("Trail", "TrailArn", "TrailLogGroup", "TopicArn", "DashboardName"),
     }
+
+
+def test_what_was_recorded_outlives_the_stack_under_names_the_next_one_does_not_need() -> None:
+    for name in ("FunctionLog", "AccessLog"):
+        log = resources()[name]
+        assert log["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert "LogGroupName" not in log["Properties"]
+
+
+def test_lambda_publishes_no_other_code_than_was_built() -> None:
+    (version,) = named("AWS::Lambda::Version")
+    assert resources()[version]["Properties"]["CodeSha256"] == {"Ref": "CodeSha256"}
+
+
+def test_in_china_the_apis_endpoint_goes_by_its_own_name_there() -> None:
+    network = NetworkPlan("vpc-12345678", ("subnet-12345678",), clients=("10.0.0.0/8",))
+    plan = StackPlan(network=network, api=ApiPlan(private=True))
+    service = resources(plan)["ApiEndpoint"]["Properties"]["ServiceName"]["Fn::If"]
+    assert service[1] == {"Fn::Sub": "cn.com.amazonaws.${AWS::Region}.execute-api"}
+    assert service[0] in build_template(plan)["Conditions"]
+    assert "Conditions" not in build_template(StackPlan(network=NETWORK))

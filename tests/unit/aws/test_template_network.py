@@ -4,15 +4,14 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from bursar.aws.plan import ApiPlan, KeyPlan, NetworkPlan, StackPlan
 from bursar.aws.template import network
-from bursar.errors import ConfigError
 from tests.unit.aws.emitted import ROLE, filled, named
 
 VPC = NetworkPlan(
-    vpc="vpc-0123456789abcdef0", subnets=("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
+    vpc="vpc-0123456789abcdef0",
+    subnets=("subnet-0123456789abcdef0", "subnet-0123456789abcdef1"),
+    logs_endpoint="create",
 )
 IN_VPC = StackPlan(network=VPC)
 PRIVATE = StackPlan(network=replace(VPC, clients=("10.0.0.0/16",)), api=ApiPlan(private=True))
@@ -136,11 +135,11 @@ def test_existing_endpoints_are_used_with_a_group_that_they_let_in() -> None:
     assert network.vpc_config(plan)["SecurityGroupIds"] == ["sg-0123456789abcdef0"]
 
 
-def test_an_existing_endpoint_without_such_a_group_is_refused() -> None:
-    there = replace(VPC, kms_endpoint="vpce-0123456789abcdef0")
-    with pytest.raises(ConfigError, match="kms_endpoint") as refused:
-        network.resources(StackPlan(network=there))
-    assert "security_group" in str(refused.value.hint)
+def test_an_endpoint_for_the_logs_is_made_only_on_request() -> None:
+    """Lambda has a way of its own, and with private DNS it would take the logs of the whole VPC."""
+    assert "LogsEndpoint" not in network.resources(
+        StackPlan(network=replace(VPC, logs_endpoint=None))
+    )
 
 
 def test_the_function_is_put_into_the_subnets_and_its_group() -> None:
@@ -152,7 +151,7 @@ def test_the_function_is_put_into_the_subnets_and_its_group() -> None:
 
 def test_lambda_may_connect_the_function_and_the_functions_code_may_not() -> None:
     connect, look, denied = (filled(each) for each in network.role_statements(IN_VPC))
-    assert "*" not in (connect["Resource"], *connect["Action"])
+    assert "*" not in (*connect["Resource"], *connect["Action"])
     assert look["Action"] == ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
     assert denied["Effect"] == "Deny"
     assert set(denied["Action"]) > {*connect["Action"], *look["Action"]}

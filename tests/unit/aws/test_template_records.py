@@ -66,8 +66,8 @@ def test_logs_use_the_key_for_the_stacks_own_log_groups() -> None:
     assert logs["Condition"] == {
         "ArnLike": {
             "kms:EncryptionContext:aws:logs:arn": [
-                f"{groups}:/aws/lambda/treasury-signer",
-                f"{groups}:/bursar/treasury-*",
+                f"{groups}:treasury-FunctionLog-*",
+                f"{groups}:treasury-AccessLog-*",
                 f"{groups}:treasury-TrailLog-*",
             ]
         }
@@ -104,11 +104,9 @@ def test_the_trail_sees_reads_and_writes_in_every_region_and_its_files_are_valid
 def test_the_bucket_is_encrypted_versioned_private_and_never_emptied() -> None:
     bucket = properties("TrailBucket")
     [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    by = encryption["ServerSideEncryptionByDefault"]
-    assert by == {
-        "SSEAlgorithm": "aws:kms",
-        "KMSMasterKeyID": {"Fn::GetAtt": ["RecordsKey", "Arn"]},
-    }
+    # CloudTrail's own files are under the records' key, by the trail's setting.
+    assert encryption == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    assert properties("Trail")["KMSKeyId"] == {"Fn::GetAtt": ["RecordsKey", "Arn"]}
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4

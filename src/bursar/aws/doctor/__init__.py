@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
+from bursar.aws.caller import Caller
 from bursar.aws.cloud import Cloud
 from bursar.aws.doctor import api, function, identity, key, permissions, quota, records, stack
-from bursar.aws.doctor.case import Caller, Case, Question
+from bursar.aws.doctor.case import Case, Question
 from bursar.aws.doctor.checks import Check, Status, healthy, run, skip
 from bursar.aws.plan import StackPlan
 from bursar.aws.stacks import Stack, find_stack

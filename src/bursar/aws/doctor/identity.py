@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from bursar.aws.caller import Caller
 from bursar.aws.cloud import Cloud, aws_errors
-from bursar.aws.doctor.case import Caller, Case
+from bursar.aws.doctor.case import Case
 from bursar.aws.doctor.checks import Check, fail, ok, skip, warn
 from bursar.errors import BursarError
 

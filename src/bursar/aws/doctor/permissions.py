@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bursar.aws.caller import Caller
 from bursar.aws.cloud import Cloud, aws_errors
-from bursar.aws.doctor.case import Caller, Case
+from bursar.aws.doctor.case import Case
 from bursar.aws.doctor.checks import Check, fail, ok, skip, warn
 from bursar.aws.grants import GUIDE, Grant, example
 from bursar.aws.permissions import needed, unused

@@ -8,10 +8,9 @@ from typing import Any
 from bursar.aws.cloud import aws_errors, error_code
 from bursar.aws.doctor.case import Case
 from bursar.aws.doctor.checks import Check, fail, ok, skip, warn
+from bursar.aws.preflight import room
 
 _GOOD = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"}
-# Lambda leaves at least this many for functions without a reservation ("Understanding Lambda function scaling").
-_UNRESERVED = 100
 
 
 def stack(case: Case) -> Iterator[Check]:
@@ -94,11 +93,11 @@ def _room(case: Case, wanted: int) -> Check:
     with aws_errors():
         limits: Any = case.cloud.functions.get_account_settings()["AccountLimit"]
     total, free = limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"]
-    left = free - wanted
-    if left < _UNRESERVED:
+    left, kept = room(limits, wanted)
+    if left < kept:
         return fail(
             "concurrency",
-            f"{wanted} cannot be reserved: {free} of {total} are free, and {_UNRESERVED} have to stay so",
+            f"{wanted} cannot be reserved: {free} of {total} are free, and {kept} have to stay so",
             "ask AWS for more under Service Quotas, Lambda, Concurrent executions; "
             "or set function.reserved_concurrency lower, 0 for none",
         )

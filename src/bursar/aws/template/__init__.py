@@ -76,7 +76,12 @@ def _head(plan: StackPlan) -> Json:
         "Description": "bursar: a treasury's KMS key, what signs with it, and the records of it",
     }
     parameters = function.parameters(plan)
-    return head | ({"Parameters": parameters} if parameters else {})
+    conditions = network.conditions(plan)
+    return (
+        head
+        | ({"Parameters": parameters} if parameters else {})
+        | ({"Conditions": conditions} if conditions else {})
+    )
 
 
 def _marked(resources: dict[str, Json]) -> list[tuple[bool, tuple[str, Json]]]:

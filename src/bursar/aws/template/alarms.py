@@ -84,7 +84,7 @@ def _of_function(plan: StackPlan) -> tuple[Alarm, ...]:
             "FunctionErrorsAlarm",
             "function-errors",
             "The signing function crashed or ran out of time, which it never does by itself. Read the end of "
-            "its log for what it was doing; go back to the version before if a deployment came first.",
+            "its log for what it was doing; if a deployment came first, deploy again with the bursar before it.",
             of_lambda("Errors"),
         ),
         Alarm(

@@ -14,12 +14,13 @@ from typing import Any
 from bursar.aws.plan import StackPlan
 from bursar.aws.template.documents import Json, arn, fingerprint, policy, ref, sub, tags
 from bursar.aws.template.network import api_endpoint_id
-from bursar.aws.template.records import records_key_arn
+from bursar.aws.template.records import KEPT, records_key_arn
 
 _CONTENT = "application/json"
 _DOOR = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}"
 # What the gateway itself says, in the signing contract's form: code, message, retryable, HTTP status. It answers
 # INTEGRATION_FAILURE where Lambda is out of concurrency, and would call that a 504.
+_LOG_ARN = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${AccessLog}"
 _RESPONSES = {
     "BadBody": ("BAD_REQUEST_BODY", 400, "invalid_request", "the body is no signing request"),
     "Throttled": ("THROTTLED", 429, "signer_busy", "too many requests at a time"),
@@ -58,7 +59,8 @@ def resources(plan: StackPlan) -> dict[str, Json]:
         **{f"{name}Answer": _answer(*parts) for name, parts in _RESPONSES.items()},
     }
     # A deployment is a snapshot: API Gateway serves a changed method or resource policy only from a new one.
-    deployment = f"Deployment{fingerprint(fixed)}"
+    # An endpoint that is made anew changes the policy, though the template still calls it by its name.
+    deployment = f"Deployment{fingerprint(fixed, _way_in(plan))}"
     return {
         **fixed,
         deployment: {
@@ -99,6 +101,11 @@ def api_policy(plan: StackPlan) -> Json:
     )
 
 
+def _way_in(plan: StackPlan) -> Any:
+    network = plan.network
+    return [network.vpc, *network.subnets] if network and plan.api.private else None
+
+
 def _api(plan: StackPlan) -> Json:
     endpoint: Json = {"Types": ["REGIONAL"]}
     if plan.api.private:
@@ -111,7 +118,9 @@ def _api(plan: StackPlan) -> Json:
         "Tags": tags(plan),
     }
     if plan.api.tls_policy:
-        properties |= {"SecurityPolicy": plan.api.tls_policy, "EndpointAccessMode": "BASIC"}
+        properties["SecurityPolicy"] = plan.api.tls_policy
+    if plan.api.tls_policy.startswith("SecurityPolicy_"):  # the older ones take none
+        properties["EndpointAccessMode"] = "BASIC"
     return properties
 
 
@@ -198,7 +207,7 @@ def _stage(plan: StackPlan, deployment: str) -> Json:
     stage: Json = {"Type": "AWS::ApiGateway::Stage", "Properties": properties}
     if plan.api.access_logs:
         properties["AccessLogSetting"] = {
-            "DestinationArn": arn("AccessLog"),
+            "DestinationArn": sub(_LOG_ARN),
             "Format": json.dumps(_ACCESS_LINE),
         }
         if plan.api.logs_for_region:
@@ -219,7 +228,6 @@ def _access_log(plan: StackPlan) -> dict[str, Json]:
     if not plan.api.access_logs:
         return {}
     properties: dict[str, Any] = {
-        "LogGroupName": sub("/bursar/${AWS::StackName}-access"),
         "RetentionInDays": plan.function.log_retention,
         "Tags": tags(plan),
     }
@@ -227,8 +235,7 @@ def _access_log(plan: StackPlan) -> dict[str, Json]:
         properties["KmsKeyId"] = key
     log = {
         "Type": "AWS::Logs::LogGroup",
-        "DeletionPolicy": "Delete",
-        "UpdateReplacePolicy": "Retain",
+        **KEPT,
         "Properties": properties,
     }
     return {"AccessLog": log, **(_logs_for_region(plan) if plan.api.logs_for_region else {})}

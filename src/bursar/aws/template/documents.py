@@ -43,7 +43,7 @@ def account_root() -> Json:
 def tags(plan: StackPlan) -> list[Json]:
     """Return the tags of every resource that takes any: the stack's name, and those of the plan."""
     own = [{"Key": "bursar:stack", "Value": ref("AWS::StackName")}]
-    return own + [{"Key": key, "Value": value} for key, value in sorted(plan.key.tags.items())]
+    return own + [{"Key": key, "Value": value} for key, value in sorted(plan.tags.items())]
 
 
 def fingerprint(*parts: Any) -> str:

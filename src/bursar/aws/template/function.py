@@ -15,17 +15,17 @@ from bursar.aws.plan import StackPlan
 from bursar.aws.template import network
 from bursar.aws.template.documents import Json, arn, fingerprint, policy, ref, sub, tags
 from bursar.aws.template.key import key_arn, role_name, signing_conditions
-from bursar.aws.template.records import records_key_arn
+from bursar.aws.template.records import KEPT, records_key_arn
 
 ALIAS = "live"
 CODE_BUCKET = "CodeBucket"
 CODE_KEY = "CodeKey"
 CODE_HASH = "CodeSha256"
 
-_TRUSTED = {
+_TRUSTED: dict[str, Any] = {
     "lambda": "lambda.amazonaws.com",
     "ecs": "ecs-tasks.amazonaws.com",
-    "ec2": "ec2.amazonaws.com",
+    "ec2": sub("ec2.${AWS::URLSuffix}"),  # alone among these it goes by another name in China
 }
 
 
@@ -68,7 +68,9 @@ def version_id(plan: StackPlan) -> str:
     concurrency and the tags, must not make a new one: Lambda refuses to publish the same twice.
     """
     frozen = _versioned(plan)
-    return f"FunctionVersion{fingerprint(frozen, plan.code_sha256)}"
+    # A security group that is made anew is another one, though the template still calls it by its name.
+    where = [plan.network.vpc, *plan.network.subnets] if plan.network else None
+    return f"FunctionVersion{fingerprint(frozen, plan.code_sha256, where)}"
 
 
 def role_policy(plan: StackPlan) -> Json:
@@ -104,9 +106,8 @@ def function_name() -> Json:
 
 
 def _log(plan: StackPlan) -> Json:
-    prefix = "/aws/lambda" if plan.compute == "lambda" else "/bursar"
+    # It has no name of ours: it outlives its stack, and the next one would find the name taken.
     properties: Json = {
-        "LogGroupName": sub(f"{prefix}/${{AWS::StackName}}-signer"),
         "RetentionInDays": plan.function.log_retention,
         "Tags": tags(plan),
     }
@@ -114,8 +115,7 @@ def _log(plan: StackPlan) -> Json:
         properties["KmsKeyId"] = key
     return {
         "Type": "AWS::Logs::LogGroup",
-        "DeletionPolicy": "Delete",
-        "UpdateReplacePolicy": "Retain",
+        **KEPT,
         "Properties": properties,
     }
 
@@ -172,7 +172,8 @@ def _function(plan: StackPlan) -> dict[str, Json]:
         },
         version: {
             "Type": "AWS::Lambda::Version",
-            "Properties": {"FunctionName": ref("Function")},
+            # Lambda refuses to publish any other code than was built.
+            "Properties": {"FunctionName": ref("Function"), "CodeSha256": ref(CODE_HASH)},
         },
         "FunctionAlias": {"Type": "AWS::Lambda::Alias", "Properties": alias},
     }

@@ -37,6 +37,10 @@ ADMINISTRATION = (
 )
 
 
+# Between the order to delete a key and its end, the longest that KMS knows.
+WAITING_DAYS = 30
+
+
 def role_name() -> Json:
     """Return the name of the role that signs. IAM's names are the account's, so the Region is part of it."""
     return sub("${AWS::StackName}-signer-${AWS::Region}")
@@ -75,7 +79,7 @@ def _key(plan: StackPlan) -> Json:
         "Description": sub("Signing key of the treasury, stack ${AWS::StackName}"),
         "KeySpec": plan.key.kind.spec,
         "KeyUsage": "SIGN_VERIFY",
-        "PendingWindowInDays": 30,
+        "PendingWindowInDays": WAITING_DAYS,
         "KeyPolicy": key_policy(plan),
         "Tags": tags(plan),
     }
@@ -90,7 +94,7 @@ def _replica(plan: StackPlan) -> Json:
         "Properties": {
             "Description": sub("Signing key of the treasury, replica, stack ${AWS::StackName}"),
             "PrimaryKeyArn": plan.key.replica_of,
-            "PendingWindowInDays": 30,
+            "PendingWindowInDays": WAITING_DAYS,
             "KeyPolicy": key_policy(plan),
             "Tags": tags(plan),
         },

@@ -18,7 +18,6 @@ from bursar.aws.template.endpoint_policies import (
     kms_endpoint_policy,
     logs_endpoint_policy,
 )
-from bursar.errors import ConfigError
 
 _TLS = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
 # EC2 lets a group without a rule reach everywhere. One rule that leads nowhere takes that away (CloudFormation
@@ -34,19 +33,15 @@ _INTERFACES = (
     "ec2:DeleteNetworkInterface",
     "ec2:UnassignPrivateIpAddresses",
 )
+IN_CHINA = "InChina"
 _LOOKING = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
 
 
 def resources(plan: StackPlan) -> dict[str, Json]:
-    """Return security groups and interface endpoints; nothing without a network.
-
-    Raises:
-        ConfigError: an endpoint that is there already is to be used, and no security group that it lets in.
-    """
+    """Return security groups and interface endpoints; nothing without a network."""
     network = plan.network
     if network is None:
         return {}
-    _require_way(plan, network)
     return {
         **_function_group(plan, network),
         **_endpoint_group(plan, network),
@@ -94,7 +89,14 @@ def role_statements(plan: StackPlan) -> list[Json]:
             "Effect": "Allow",
             "Action": list(_INTERFACES),
             # As the guide has it: Lambda makes and removes interfaces whose ids nobody knows beforehand.
-            "Resource": sub("arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:*/*"),
+            "Resource": [
+                sub("arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:*/*"),
+                # A subnet that another account shares bears that account's number.
+                *(
+                    sub(f"arn:${{AWS::Partition}}:ec2:${{AWS::Region}}:*:subnet/{subnet}")
+                    for subnet in plan.network.subnets
+                ),
+            ],
         },
         {
             "Sid": "LetLambdaLook",
@@ -113,14 +115,6 @@ def role_statements(plan: StackPlan) -> list[Json]:
     ]
 
 
-def _require_way(plan: StackPlan, network: NetworkPlan) -> None:
-    if network.kms_endpoint and not network.security_group and not plan.emulated:
-        raise ConfigError(
-            "network.kms_endpoint: an endpoint that is there already lets in certain security groups only",
-            hint="name one of them in network.security_group, for the function to be in",
-        )
-
-
 def _has_private_api(plan: StackPlan) -> bool:
     # With private DNS the endpoint answers for every API's name, and leads to private APIs only.
     return plan.api.private and plan.compute == "lambda"
@@ -128,7 +122,7 @@ def _has_private_api(plan: StackPlan) -> bool:
 
 def _makes_endpoint(network: NetworkPlan) -> bool:
     """Tell whether the stack makes an endpoint that the function's group is to reach."""
-    return not (network.kms_endpoint and network.logs_endpoint)
+    return not network.kms_endpoint or network.logs_endpoint == "create"
 
 
 def _function_group_id(network: NetworkPlan) -> Any:
@@ -205,7 +199,7 @@ def _endpoints(plan: StackPlan, network: NetworkPlan) -> dict[str, Json]:
     found: dict[str, Json] = {}
     if not network.kms_endpoint:
         found["KmsEndpoint"] = _endpoint(plan, network, "kms", kms_endpoint_policy(plan))
-    if not network.logs_endpoint:
+    if network.logs_endpoint == "create":
         found["LogsEndpoint"] = _endpoint(plan, network, "logs", logs_endpoint_policy())
     if _has_private_api(plan) and not network.api_endpoint:
         found["ApiEndpointSecurityGroup"] = _client_group(plan, network)
@@ -220,7 +214,7 @@ def _endpoint(plan: StackPlan, network: NetworkPlan, service: str, document: Jso
         "Type": "AWS::EC2::VPCEndpoint",
         "Properties": {
             "VpcEndpointType": "Interface",
-            "ServiceName": sub(_service_name(service)),
+            "ServiceName": _service_name(service),
             "VpcId": network.vpc,
             "SubnetIds": list(network.subnets),
             "SecurityGroupIds": [ref("EndpointSecurityGroup")],
@@ -231,5 +225,16 @@ def _endpoint(plan: StackPlan, network: NetworkPlan, service: str, document: Jso
     }
 
 
-def _service_name(service: str) -> str:
-    return f"com.amazonaws.${{AWS::Region}}.{service}"
+def _service_name(service: str) -> Json:
+    usual = sub(f"com.amazonaws.${{AWS::Region}}.{service}")
+    if service != "execute-api":
+        return usual
+    # In China this service's endpoint, and of ours this one alone, has another name.
+    return {"Fn::If": [IN_CHINA, sub(f"cn.com.amazonaws.${{AWS::Region}}.{service}"), usual]}
+
+
+def conditions(plan: StackPlan) -> Json:
+    """Return the template's conditions that the network goes by; empty where there are none."""
+    if "ApiEndpoint" not in resources(plan):
+        return {}
+    return {IN_CHINA: {"Fn::Equals": [ref("AWS::Partition"), "aws-cn"]}}

@@ -82,6 +82,10 @@ def _signer(plan: StackPlan) -> _Outputs:
             ref("AccessLog") if plan.api.access_logs else None,
         ),
         "InvokePolicyArn": ("Attach it to those who may ask", ref("InvokePolicy")),
+        "Callers": (
+            "The groups and roles there were that may ask",
+            ",".join([*plan.callers.groups, *plan.callers.roles]),
+        ),
         "CallersGroup": (
             "The group of those who may ask",
             ref("CallersGroup") if own_group else None,

@@ -17,7 +17,7 @@ from bursar.aws.plan import StackPlan
 from bursar.aws.template.documents import Json, account_root, arn, policy, ref, sub, tags
 
 # A creation that failed has nothing to prove, but a bucket that CloudTrail wrote to cannot be deleted.
-_RETAINED = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
+KEPT = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
 _BUCKET_RETAINED = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
 _TRAIL_NAME = "${AWS::StackName}-trail"
 _TRAIL_ARN = (
@@ -26,8 +26,8 @@ _TRAIL_ARN = (
 _LOG_GROUPS = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group"
 # The log groups of the stack by name, since they name the key: signer, requests, trail.
 _OWN_LOGS = (
-    "/aws/lambda/${AWS::StackName}-signer",
-    "/bursar/${AWS::StackName}-*",
+    "${AWS::StackName}-FunctionLog-*",
+    "${AWS::StackName}-AccessLog-*",
     "${AWS::StackName}-TrailLog-*",
 )
 
@@ -60,7 +60,7 @@ def trail_log_group(plan: StackPlan) -> Any:
 def _key(plan: StackPlan) -> Json:
     return {
         "Type": "AWS::KMS::Key",
-        **_RETAINED,
+        **KEPT,
         "Properties": {
             "Description": sub("Encrypts the records of the treasury, stack ${AWS::StackName}"),
             "EnableKeyRotation": True,
@@ -163,10 +163,9 @@ def _trail(plan: StackPlan) -> Json:
 
 
 def _bucket(plan: StackPlan) -> Json:
-    encryption: Json = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-    if plan.records.own_key:
-        by_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": arn("RecordsKey")}
-        encryption = {"ServerSideEncryptionByDefault": by_key, "BucketKeyEnabled": True}
+    # CloudTrail encrypts its files under the trail's key by itself. Were that key the bucket's own as well, with
+    # an S3 Bucket Key, CloudTrail would need the right to decrypt, too.
+    encryption = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     blocked = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
     return {
         "Type": "AWS::S3::Bucket",
@@ -215,7 +214,7 @@ def _log(plan: StackPlan) -> Json:
     properties: Json = {"RetentionInDays": plan.records.retention, "Tags": tags(plan)}
     if plan.records.own_key:
         properties["KmsKeyId"] = arn("RecordsKey")
-    return {"Type": "AWS::Logs::LogGroup", **_RETAINED, "Properties": properties}
+    return {"Type": "AWS::Logs::LogGroup", **KEPT, "Properties": properties}
 
 
 def _log_role(plan: StackPlan) -> Json:

@@ -74,7 +74,7 @@ _API_EVENTS = (
     "CreateResource",
     "CreateDeployment",
     "UpdateStage",
-    # It calls the function as the API does, and asks nobody who is calling.
+    # It tries the method without asking who is calling; the function takes calls of the stage alone.
     "TestInvokeMethod",
 )
 _TRAIL_EVENTS = (
@@ -206,8 +206,8 @@ def _key(plan: StackPlan) -> Watch:
         "KeyChanges",
         "key-changed",
         "The treasury's key, its policy or its alias was changed, or somebody tried to. If no deployment of "
-        "yours did it, find the event in the trail, undo it, and review who can sign: bursar aws access- "
-        "review.",
+        "yours did it, find the event in the trail, undo it, and review who can "
+        "sign: bursar aws access-review.",
         (pattern,),
     )
 
@@ -290,7 +290,11 @@ def _by_others(plan: StackPlan) -> str:
     issuer, caller = "$.userIdentity.sessionContext.sessionIssuer.arn", "$.userIdentity.arn"
     signers = [_of_partition(arn) for arn in plan.key.users]
     users = [arn for arn in signers if ":user/" in arn]
-    roles = ["${FunctionRole.Arn}", *(arn for arn in signers if arn not in users)]
+    own = "${FunctionRole.Arn}"
+    if plan.key.multi_region or plan.key.replica_of:
+        # The key signs in other Regions as well, by the roles of the stacks of this name there.
+        own = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${AWS::StackName}-signer-*"
+    roles = [own, *(arn for arn in signers if arn not in users)]
     no_role = any_of(absent(issuer), all_of(*(is_not(issuer, arn) for arn in roles)))
     if not users:
         return no_role

@@ -63,6 +63,7 @@ def plan_of(config: Config) -> StackPlan:
         callers=CallersPlan(**config.callers.model_dump()),
         network=NetworkPlan(**network.model_dump()) if network.vpc else None,
         records=RecordsPlan(**config.records.model_dump()),
+        tags=config.aws.tags,
     )
 
 

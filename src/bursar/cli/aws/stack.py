@@ -14,9 +14,10 @@ from bursar.cli.aws import planning
 from bursar.cli.shell import Shell, shared_options
 
 if TYPE_CHECKING:
+    from bursar.aws.changes import Change, Preview
     from bursar.aws.cloud import Cloud
     from bursar.aws.deploy import Deployment, Prepared
-    from bursar.aws.stacks import Change, Preview, StackEvent
+    from bursar.aws.stacks import StackEvent
 
 _Command = Callable[..., Any]
 
@@ -64,15 +65,17 @@ _bucket = click.option(
 @shared_options
 @click.pass_obj
 def plan(shell: Shell, /, **options: Any) -> None:
-    """Show what `deploy` would change. Nothing is changed.
+    """Show what `deploy` would change. Nothing that is deployed is changed.
+
+    A template of more than 51,200 bytes is put into the code's bucket, for AWS to compare.
 
     Exits 3, with the reason, where it would replace or remove the signing key, which no deployment does.
     """
+    from bursar.aws.changes import discard
     from bursar.aws.deploy import prepare
-    from bursar.aws.stacks import discard
 
     cloud, request = planning.cloud(shell), planning.request_of(shell, options)
-    with shell.waiting(f"Building the function's code and comparing stack {request.stack}"):
+    with shell.waiting(f"Building the code and comparing stack {request.stack}"):
         prepared = prepare(cloud, request, upload=False)
         if prepared.preview.ready:
             discard(cloud, prepared.preview)
@@ -98,8 +101,8 @@ def deploy(shell: Shell, /, **options: Any) -> None:
     from bursar.aws.deploy import finish, prepare
 
     cloud, request = planning.cloud(shell), planning.request_of(shell, options)
-    with shell.waiting(f"Building the function's code and comparing stack {request.stack}"):
-        prepared = prepare(cloud, request)
+    with shell.waiting(f"Building the code and comparing stack {request.stack}") as waiting:
+        prepared = prepare(cloud, request, tell=lambda event: waiting(_line(event)))
     if not shell.json:
         shell.err.print(_table(prepared.preview.changes))
     _say_what_matters(shell, prepared)
@@ -237,15 +240,16 @@ def _say_what_matters(shell: Shell, prepared: Prepared) -> None:
     preview, bundle, planned = prepared.preview, prepared.bundle, prepared.plan
     shell.say(f"code: {len(bundle.data) / 1e6:.2f} MB, sha256 {bundle.sha256[:16]}…")
     key = planned.key.arn
-    shell.say(
-        f"key: {key}, whose policy stays as it is"
-        if key
-        else f"key: {planned.key.alias}, of this stack"
-    )
+    if key is None:
+        shell.say(f"key: {planned.key.alias}, of this stack")
+    elif not any(note.startswith("key:") for note in prepared.notes):
+        shell.say(f"key: {key}, whose policy stays as it is")
     if preview.ready and not preview.changes:
         shell.say("only what the stack gives out changes")
     if planned.records.trail == "none":
         shell.say("trail: none; nobody will be able to prove who signed")
+    for note in prepared.notes:
+        shell.say(note)
     if planned.emulated:
         shell.say("left out here: trail, anomaly detector, IAM group; the local AWS has none")
     before, after = prepared.blind_signing_before, prepared.blind_signing
@@ -253,7 +257,7 @@ def _say_what_matters(shell: Shell, prepared: Prepared) -> None:
 
 
 def _confirm(shell: Shell, cloud: Cloud, preview: Preview, *, yes: bool) -> None:
-    from bursar.aws.stacks import discard
+    from bursar.aws.changes import discard
 
     try:
         count = len(preview.changes)

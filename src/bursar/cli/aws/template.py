@@ -21,9 +21,14 @@ from bursar.cli.shell import Shell, shared_options
     show_default=True,
     help="What signs: the function, or an ECS task or EC2 instance of your own, which gets the same role.",
 )
+@click.option(
+    "--logs-for-region",
+    is_flag=True,
+    help="Let API Gateway write logs in this Region; `deploy` finds out whether it may already.",
+)
 @shared_options
 @click.pass_obj
-def command(shell: Shell, /, compute: Any, **options: Any) -> None:
+def command(shell: Shell, /, compute: Any, *, logs_for_region: bool, **options: Any) -> None:
     """Print the CloudFormation template that `deploy` would use. Nothing is asked of AWS.
 
     So an existing key must be named by its ARN, and its address is not pinned; `deploy` looks both up. Without one
@@ -34,7 +39,8 @@ def command(shell: Shell, /, compute: Any, **options: Any) -> None:
     from bursar.aws.template import build_template, template_text
 
     request = planning.request_of(shell, options)
-    plan = replace(request.plan, compute=compute)
+    api = replace(request.plan.api, logs_for_region=logs_for_region)
+    plan = replace(request.plan, compute=compute, api=api)
     if request.key is not None:
         _require_key_arn(request.key)
         shell.say(f"The address of {request.key} is not pinned here; `bursar aws deploy` does it.")
@@ -44,6 +50,10 @@ def command(shell: Shell, /, compute: Any, **options: Any) -> None:
         shell.result(build_template(plan))
     else:
         click.echo(template_text(plan), nl=False)
+    shell.say(
+        "By hand: aws cloudformation deploy --stack-name NAME --template-file FILE "
+        "--capabilities CAPABILITY_NAMED_IAM; then protect the stack from deletion."
+    )
 
 
 def _require_key_arn(key: str) -> None:

@@ -10,9 +10,9 @@ from typing import Any, cast
 from botocore.exceptions import ClientError
 from coincurve import PrivateKey
 
+from bursar.aws.caller import Caller
 from bursar.aws.cloud import Cloud
 from bursar.aws.doctor import Case, Check, Question
-from bursar.aws.doctor.case import Caller
 from bursar.aws.plan import StackPlan
 from bursar.aws.stacks import Stack
 from bursar.chains import evm

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import NoCredentialsError
 
+from bursar.aws.caller import Caller
 from bursar.aws.doctor import identity
-from bursar.aws.doctor.case import Caller
 from bursar.aws.doctor.identity import Identity
 from bursar.aws.plan import KeyPlan
 from tests.unit.aws.doctor.cases import (

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from bursar.aws.caller import Caller
 from bursar.aws.doctor import permissions
-from bursar.aws.doctor.case import Caller, Case
+from bursar.aws.doctor.case import Case
 from bursar.aws.plan import CallersPlan, NetworkPlan, StackPlan
 from tests.unit.aws.doctor.cases import (
     ACCOUNT,

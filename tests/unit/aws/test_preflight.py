@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+
+from bursar.aws import preflight
+from bursar.aws.cloud import Cloud
+from bursar.aws.plan import ApiPlan, FunctionPlan, KeyPlan, NetworkPlan, RecordsPlan, StackPlan
+from bursar.errors import ConfigError
+
+DEPLOYER = "arn:aws:sts::111122223333:assumed-role/deployer/session"
+VPC = NetworkPlan("vpc-12345678", ("subnet-12345678",))
+WITHOUT_LOGS = ApiPlan(access_logs=False)
+
+
+class Account:
+    """An AWS account that answers what a preflight asks."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.unreserved = answers.get("unreserved", 990)
+        self.limit = answers.get("limit", 1000)
+        self.held = answers.get("held")
+        self.role = answers.get("role")
+        self.dns = answers.get("dns", True)
+        self.endpoints = answers.get("endpoints", [])
+        self.trails = answers.get("trails", [])
+
+    def cloud(self) -> Cloud:
+        functions = SimpleNamespace(
+            get_account_settings=lambda: {
+                "AccountLimit": {
+                    "UnreservedConcurrentExecutions": self.unreserved,
+                    "ConcurrentExecutions": self.limit,
+                }
+            },
+            get_function_concurrency=self._concurrency,
+        )
+        clients = {
+            "apigateway": SimpleNamespace(
+                get_account=lambda: {"cloudwatchRoleArn": self.role} if self.role else {}
+            ),
+            "cloudtrail": SimpleNamespace(describe_trails=self._trails),
+            "ec2": SimpleNamespace(
+                describe_vpc_attribute=lambda VpcId, Attribute: {  # noqa: N803
+                    Attribute[0].upper() + Attribute[1:]: {"Value": self.dns}
+                },
+                describe_vpc_endpoints=lambda **_: {"VpcEndpoints": self.endpoints},
+            ),
+        }
+        return cast(
+            "Cloud",
+            SimpleNamespace(functions=functions, client=clients.__getitem__, caller_arn=DEPLOYER),
+        )
+
+    def _concurrency(self, **_: str) -> dict[str, int]:
+        if self.held is None:
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "Get")
+        return {"ReservedConcurrentExecutions": self.held}
+
+    def _trails(self) -> dict[str, Any]:
+        if self.trails is None:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "DescribeTrails")
+        return {"trailList": self.trails}
+
+
+def fitted(account: Account, plan: StackPlan) -> StackPlan:
+    return preflight.fitted(account.cloud(), plan, None, "treasury")
+
+
+@pytest.mark.parametrize(
+    ("account", "room"),
+    [
+        (Account(), True),
+        (Account(unreserved=110), True),
+        (Account(unreserved=109), False),
+        (Account(unreserved=100, held=10), True),
+        # An account of ten has nothing to reserve.
+        (Account(unreserved=10, limit=10), False),
+    ],
+)
+def test_concurrency_that_the_account_has_not_is_found_before_anything_is_made(
+    account: Account, *, room: bool
+) -> None:
+    plan = StackPlan(api=WITHOUT_LOGS, function=FunctionPlan(reserved_concurrency=10))
+    if room:
+        assert fitted(account, plan) == plan
+        return
+    with pytest.raises(ConfigError, match="concurrent executions") as caught:
+        fitted(account, plan)
+    assert "function.reserved_concurrency = 0" in str(caught.value.hint)
+    none = StackPlan(api=WITHOUT_LOGS, function=FunctionPlan(reserved_concurrency=None))
+    assert fitted(account, none) == none
+
+
+@pytest.mark.parametrize(("role", "makes"), [(None, True), ("arn:aws:iam::1:role/logs", False)])
+def test_the_regions_logging_is_set_up_only_where_it_is_not(
+    role: str | None, *, makes: bool
+) -> None:
+    assert fitted(Account(role=role), StackPlan()).api.logs_for_region is makes
+
+
+def test_a_key_that_its_maker_could_not_manage_is_refused_as_kms_would() -> None:
+    others = KeyPlan(
+        account_delegation=False, administrators=("arn:aws:iam::111122223333:role/others",)
+    )
+    with pytest.raises(ConfigError, match="key.administrators"):
+        fitted(Account(), StackPlan(key=others, api=WITHOUT_LOGS))
+    deployer = KeyPlan(
+        account_delegation=False, administrators=("arn:aws:iam::111122223333:role/deployer",)
+    )
+    plan = StackPlan(key=deployer, api=WITHOUT_LOGS)
+    assert fitted(Account(), plan) == plan
+
+
+def test_a_vpc_without_dns_takes_no_endpoints() -> None:
+    with pytest.raises(ConfigError, match="enableDnsSupport") as caught:
+        fitted(Account(dns=False), StackPlan(network=VPC, api=WITHOUT_LOGS))
+    assert "--enable-dns-support" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("tags", "refused"), [([], True), ([{"Key": "bursar:stack", "Value": "treasury"}], False)]
+)
+def test_a_vpc_in_which_kmss_name_is_taken_is_refused_unless_by_this_stack(
+    tags: list[Any], *, refused: bool
+) -> None:
+    there = {
+        "VpcEndpointId": "vpce-12345678",
+        "ServiceName": "com.amazonaws.us-east-1.kms",
+        "PrivateDnsEnabled": True,
+        "Tags": tags,
+    }
+    plan = StackPlan(network=VPC, api=WITHOUT_LOGS)
+    if not refused:
+        assert fitted(Account(endpoints=[there]), plan) == plan
+        return
+    with pytest.raises(ConfigError, match="vpce-12345678") as caught:
+        fitted(Account(endpoints=[there]), plan)
+    assert "network.kms_endpoint" in str(caught.value.hint)
+
+
+def test_whoever_deploys_is_told_what_becomes_of_the_vpc_and_what_a_second_trail_costs() -> None:
+    trail = {"Name": "organisation", "CloudWatchLogsLogGroupArn": "arn:aws:logs:x"}
+    told = preflight.notes(Account(trails=[trail]).cloud(), StackPlan(network=VPC), None)
+    assert [note.partition(":")[0] for note in told] == ["network", "trail"]
+    none = StackPlan(records=RecordsPlan(trail="none"))
+    assert preflight.notes(Account(trails=[trail]).cloud(), none, None) == ()
+    assert preflight.notes(Account(trails=None).cloud(), StackPlan(), None) == ()
