@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from bursar.aws.grants import GUIDE, Grant, Json, Place, named, statement
 from bursar.aws.plan import StackPlan
+from bursar.aws.template.records import makes_trail
 
 
 def needed(plan: StackPlan, place: Place) -> tuple[Grant, ...]:
@@ -160,7 +161,7 @@ def _roles(plan: StackPlan, place: Place) -> Iterator[Grant]:
 def _services(plan: StackPlan, place: Place) -> tuple[str, ...]:
     compute = {"lambda": "lambda", "ecs": "ecs-tasks", "ec2": "ec2"}[plan.compute]
     gateway = ["apigateway"] if plan.compute == "lambda" and plan.api.access_logs else []
-    trail = ["cloudtrail"] if _makes_trail(plan) else []
+    trail = ["cloudtrail"] if makes_trail(plan) else []
     # EC2 alone goes by another name in China.
     china = ("ec2.amazonaws.com.cn",) if (compute, place.partition) == ("ec2", "aws-cn") else ()
     return (*(f"{name}.amazonaws.com" for name in (compute, *gateway, *trail)), *china)
@@ -316,10 +317,6 @@ def _network(plan: StackPlan, place: Place) -> Iterator[Grant]:
     )
 
 
-def _makes_trail(plan: StackPlan) -> bool:
-    return plan.records.trail == "create" and not plan.emulated
-
-
 def _records(plan: StackPlan, place: Place) -> Iterator[Grant]:
     yield Grant(
         "Alarms",
@@ -368,7 +365,7 @@ def _records(plan: StackPlan, place: Place) -> Iterator[Grant]:
             named("logs", "PutMetricFilter DescribeMetricFilters DeleteMetricFilter"),
             (place.arn("logs", f"log-group:{plan.records.trail_log_group}*"),),
         )
-    if _makes_trail(plan):
+    if makes_trail(plan):
         yield from _trail(place)
 
 

@@ -12,7 +12,7 @@ from bursar.cli import connect
 from bursar.cli.aws import planning
 from bursar.cli.aws.stack import plan_options, stack_option
 from bursar.cli.shell import Shell, printable, shared_options
-from bursar.errors import BursarError, ConfigError
+from bursar.errors import BursarError, ConfigError, CrossmintNotFound
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -99,10 +99,14 @@ def _wallet(shell: Shell) -> tuple[str | None, Check]:
 
     if shell.config.crossmint.api_key is None:
         return None, skip(_WALLET, "there is no Crossmint API key", "set BURSAR_CROSSMINT_API_KEY")
+    locator = connect.wallet_locator(shell)
     try:
-        locator = connect.wallet_locator(shell)
         with connect.crossmint(shell) as client:
             admin = client.get_wallet(locator).admin_signer
+    except CrossmintNotFound:
+        return None, skip(
+            _WALLET, f"there is no wallet {locator} yet", "`bursar wallet create` makes one"
+        )
     except BursarError as error:
         return None, fail(_WALLET, error.message, error.hint or "`bursar wallet create` makes one")
     kind, _, address = (admin.locator if admin else "").partition(":")

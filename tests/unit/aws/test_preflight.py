@@ -44,7 +44,7 @@ class Account:
             ),
             "cloudtrail": SimpleNamespace(describe_trails=self._trails),
             "ec2": SimpleNamespace(
-                describe_vpc_attribute=lambda VpcId, Attribute: {  # noqa: N803
+                describe_vpc_attribute=lambda VpcId, Attribute: {  # noqa: ARG005, N803
                     Attribute[0].upper() + Attribute[1:]: {"Value": self.dns}
                 },
                 describe_vpc_endpoints=lambda **_: {"VpcEndpoints": self.endpoints},
@@ -106,7 +106,7 @@ def test_a_key_that_its_maker_could_not_manage_is_refused_as_kms_would() -> None
     others = KeyPlan(
         account_delegation=False, administrators=("arn:aws:iam::111122223333:role/others",)
     )
-    with pytest.raises(ConfigError, match="key.administrators"):
+    with pytest.raises(ConfigError, match=r"key\.administrators"):
         fitted(Account(), StackPlan(key=others, api=WITHOUT_LOGS))
     deployer = KeyPlan(
         account_delegation=False, administrators=("arn:aws:iam::111122223333:role/deployer",)

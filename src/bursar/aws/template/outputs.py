@@ -11,7 +11,7 @@ from bursar.aws.template import function
 from bursar.aws.template.documents import Json, arn, ref, sub
 from bursar.aws.template.key import key_arn
 from bursar.aws.template.network import kms_endpoint_id
-from bursar.aws.template.records import trail_log_group
+from bursar.aws.template.records import makes_trail, trail_log_group
 
 _Outputs = dict[str, tuple[str, Any]]
 
@@ -94,7 +94,7 @@ def _signer(plan: StackPlan) -> _Outputs:
 
 
 def _records(plan: StackPlan) -> _Outputs:
-    own_trail = plan.records.trail == "create" and not plan.emulated
+    own_trail = makes_trail(plan)
     return {
         "MetricsNamespace": ("The signer's metrics", NAMESPACE),
         "Trail": (
