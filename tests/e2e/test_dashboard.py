@@ -110,7 +110,9 @@ def test_a_deployed_function_tells_its_metrics_under_its_own_name(
 ) -> None:
     with ApiSigner.open(deployed.url, str(deployed.address)) as signer:
         signer.sign_hash(HASH, Scheme.EIP191)
-    [line] = _lines(account, deployed.outputs["LogGroup"])
+    # The deployment's own look whether the function reaches its key was the first call, and was refused.
+    probe, line = _lines(account, deployed.outputs["LogGroup"])
+    assert (probe["code"], probe["Signatures"]) == ("signer_mismatch", 0)
     assert line["Function"] == deployed.outputs["FunctionName"]
     assert (line["Signatures"], line["Errors"]) == (1, 0)
     assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == deployed.outputs["MetricsNamespace"]
