@@ -28,6 +28,9 @@ def test_destroying_keeps_the_key_and_deploying_again_takes_it_back(account: Acc
     assert (left.key_arn, left.key_deleted_on) == (first.outputs["KeyArn"], None)
     assert stacks.find_stack(cloud, STACK) is None
     assert account.zips() == []
+    assert left.kept["FunctionLog"] == first.outputs["LogGroup"]
+    groups = account.client("logs").describe_log_groups()["logGroups"]
+    assert first.outputs["LogGroup"] in {each["logGroupName"] for each in groups}
 
     second = account.deploy()
     assert (second.address, second.outputs["KeyArn"]) == (first.address, first.outputs["KeyArn"])

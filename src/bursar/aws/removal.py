@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,15 +16,21 @@ from bursar.errors import ConfigError, KmsKeyNotFound, StackError
 from bursar.kms.keys import Keys
 
 DELETION_DAYS = 30
+_RECORDS = ("FunctionLog", "AccessLog", "TrailLog", "TrailBucket", "RecordsKey")
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What `destroy` left. `key_deleted_on` is when AWS deletes the key, None where it is kept."""
+    """What `destroy` left. `key_deleted_on` is when AWS deletes the key, None where it is kept.
+
+    `kept` are the records, by what they were called in the stack: they are evidence, and stay until somebody
+    deletes them.
+    """
 
     stack: str
     key_arn: str | None
     key_deleted_on: datetime | None
+    kept: Mapping[str, str] = field(default_factory=dict)
 
 
 def destroy(
@@ -40,7 +46,7 @@ def destroy(
         StackError: there is no such stack, or not of ours; or it could not be deleted, with the first cause.
         AwsError: AWS refused or could not be reached.
     """
-    found = stacks.settle(cloud, stack)
+    found, kept = stacks.settle(cloud, stack, tell), {}
     if found is None and delete_key is not None:
         key_arn: str | None = _left_key(cloud, delete_key, stack)
     else:
@@ -50,12 +56,18 @@ def destroy(
         key_arn = found.outputs.get("KeyArn")
         if delete_key is not None:
             key_arn = _confirmed_key(cloud, delete_key, found)
+        kept = _records(cloud, found)
         safeguards.release(cloud, found.id)
         _let_callers_go(cloud, found)
         stacks.delete(cloud, stack, tell)
     artifacts.remove(cloud, stack, found.parameters.get(CODE_BUCKET) if found else None)
     deleted_on = _delete_key(cloud, delete_key, key_arn) if delete_key and key_arn else None
-    return Removal(stack, key_arn, deleted_on)
+    return Removal(stack, key_arn, deleted_on, kept)
+
+
+def _records(cloud: Cloud, stack: Stack) -> dict[str, str]:
+    held = stacks.resource_ids(cloud, stack.id)
+    return {name: held[name] for name in _RECORDS if held.get(name)}
 
 
 def _let_callers_go(cloud: Cloud, stack: Stack) -> None:

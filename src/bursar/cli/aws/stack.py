@@ -188,6 +188,8 @@ def destroy(shell: Shell, stack: str | None, delete_key: str | None, *, yes: boo
         )
     elif removal.key_arn:
         shell.say("The key and its alias stay; deploying again finds them.")
+    for name, where in removal.kept.items():
+        shell.say(f"stays, as evidence: {name} {where}")
     shell.result(asdict(removal))
 
 
