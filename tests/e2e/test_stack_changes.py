@@ -224,3 +224,18 @@ def test_a_key_of_another_account_that_may_not_be_looked_at_is_said_to_be_its(
         deploy.prepare(account.root(), replace(REQUEST, key=theirs))
     assert "kms:Sign" in str(caught.value.hint)
     assert stacks.find_stack(account.root(), STACK) is None
+
+
+def test_a_long_template_that_was_swapped_in_the_bucket_is_never_executed(account: Account) -> None:
+    from bursar.aws import artifacts
+
+    cloud = account.root()
+    template = build_template(StackPlan(compute="ecs", emulated=True))
+    long = {**template, "Metadata": {"filler": "x" * artifacts.MAX_TEMPLATE_BYTES}}
+    placed = artifacts.template(cloud, json.dumps(long), long, STACK)
+    bucket, key = placed.url.split("/", 4)[3:]
+    other = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+    account.client("s3").put_object(Bucket=bucket, Key=key, Body=other.encode())
+    with pytest.raises(StackError, match="another template"):
+        changes.preview(cloud, STACK, placed, {})
+    assert stacks.find_stack(cloud, STACK) is None

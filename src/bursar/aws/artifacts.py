@@ -94,7 +94,7 @@ def template(
     digest = hashlib.sha256(data).digest()
     key = f"{_prefix(stack)}{digest.hex()}.json"
     _put(cloud, Artifact(name, key, base64.b64encode(digest).decode()), data, "application/json")
-    return Template(url=f"{_s3_url(cloud, name)}/{key}")
+    return Template(body=text, url=f"{_s3_url(cloud, name)}/{key}")
 
 
 def _s3_url(cloud: Cloud, bucket: str) -> str:

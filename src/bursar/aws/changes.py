@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -40,7 +41,10 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template: its text, or the URL of where it lies in S3. With `imports` it takes those in, and no more."""
+    """A template: its text, and the URL of where it lies in S3 if it is too long to be sent.
+
+    With `imports` it takes those in, and makes nothing.
+    """
 
     body: str = ""
     url: str = ""
@@ -114,7 +118,26 @@ def preview(cloud: Cloud, name: str, template: Template, parameters: Mapping[str
         Capabilities=_CAPABILITIES,
         **({} if template.imports else {"Tags": [{"Key": STACK_TAG, "Value": name}]}),
     )
-    return _ready(cloud, Preview(name, made["StackId"], made["Id"], creates, ()))
+    ready = _ready(cloud, Preview(name, made["StackId"], made["Id"], creates, ()))
+    if template.url and ready.ready:
+        _require_same(cloud, ready, template)
+    return ready
+
+
+def _require_same(cloud: Cloud, made: Preview, template: Template) -> None:
+    """Refuse a change set of another template than was uploaded: somebody may have written to the bucket."""
+    formation: Any = cloud.cloudformation
+    with aws_errors():
+        found = formation.get_template(
+            StackName=made.stack, ChangeSetName=made.change_set, TemplateStage="Original"
+        )["TemplateBody"]
+    text = found if isinstance(found, str) else json.dumps(found)
+    if json.loads(text) != json.loads(template.body):
+        discard(cloud, made)
+        raise StackError(
+            "CloudFormation read another template than was uploaded",
+            hint="find out who writes to the bucket of the code, or name another with --bucket",
+        )
 
 
 def _create_change_set(cloud: Cloud, **arguments: Any) -> Any:

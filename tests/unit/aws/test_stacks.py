@@ -64,6 +64,9 @@ class CloudFormation:
         self.made = arguments
         return {"Id": "change-set", "StackId": ID}
 
+    def get_template(self, **_: Any) -> Any:
+        return {"TemplateBody": {}}
+
     def describe_change_set(self, **_: Any) -> Any:
         return self.change_set
 
@@ -308,8 +311,8 @@ def test_a_stack_of_somebody_elses_is_told_by_the_tag_it_lacks() -> None:
 
 def test_a_template_too_long_for_a_call_is_named_by_its_url() -> None:
     formation = CloudFormation(None)
-    changes.preview(cloud_with(formation), "treasury", Template(url="https://s3/t.yaml"), {})
-    assert formation.made["TemplateURL"] == "https://s3/t.yaml"
+    changes.preview(cloud_with(formation), "treasury", Template("{}", url="https://s3/t.json"), {})
+    assert formation.made["TemplateURL"] == "https://s3/t.json"
     assert "TemplateBody" not in formation.made
 
 
