@@ -58,7 +58,7 @@ def test_the_tutorials_commands_exist(capsys):
 
     text = (ROOT / "docs/tutorial.md").read_text() + (ROOT / "README.md").read_text()
     blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
-    named = set(re.findall(r"^bursar ((?:[a-z]+ ?){1,2})", blocks, re.MULTILINE))
+    named = set(re.findall(r"^bursar ((?:[a-z][a-z-]* ?){1,2})", blocks, re.MULTILINE))
     assert len(named) > 8
     for words in named:
         assert run([*words.split(), "--help"]) == 0, words
