@@ -63,7 +63,7 @@ docs: .venv/installed ## Redraw the reference pages from the code
 
 lock: ## Renew the pinned, hashed requirements (needs uv)
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate -q -U -o requirements/dev.txt
+		--generate-hashes --no-emit-index-url --no-strip-extras --no-header --no-annotate -q -U -o requirements/dev.txt
 
 clean: ## Remove everything that setup made
 	rm -rf .venv .bursar .mypy_cache .ruff_cache .pytest_cache .coverage*
