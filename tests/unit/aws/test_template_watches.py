@@ -9,7 +9,7 @@ from bursar.aws.template.patterns import LONGEST_PATTERN, longest
 from bursar.aws.template.watches import filters, watches
 from bursar.errors import ConfigError
 from tests.fakes.filter_patterns import matches
-from tests.unit.aws.emitted import FUNCTION, KEY, KEY_ID, ROLE, counted, filled, named
+from tests.unit.aws.emitted import FUNCTION, KEY, KEY_ID, NAMES, ROLE, counted, filled, named
 
 ACCOUNT = "111122223333"
 ROLE_USER = f"arn:aws:iam::{ACCOUNT}:role/payouts"
@@ -129,6 +129,8 @@ def test_an_existing_key_is_looked_for_by_its_id() -> None:
 
 
 ROLE_NAME = ROLE.rsplit("/", 1)[1]
+TOPIC = NAMES["AlarmTopic"]
+RECORDS_KEY = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/{NAMES['RecordsKey']}"
 FUNCTION_ARN = f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}"
 Case = tuple[str, str, dict[str, Any]]
 
@@ -180,6 +182,11 @@ CHANGES: dict[str, list[Case]] = {
         *on("alarmNames", ["treasury-key-changed"], "monitoring", "DeleteAlarms"),
         *on("alarmName", "treasury-key-changed", "monitoring", "SetAlarmState"),
         *refused("any", "cloudtrail", "UpdateTrail"),
+        *on("topicArn", TOPIC, "sns", "SetTopicAttributes", "DeleteTopic"),
+        *on("subscriptionArn", f"{TOPIC}:1a2b", "sns", "Unsubscribe"),
+        *on("bucketName", NAMES["TrailBucket"], "s3", "PutBucketPolicy", "PutBucketLifecycle"),
+        *on("keyId", RECORDS_KEY, "kms", "PutKeyPolicy", "ScheduleKeyDeletion", "DisableKey"),
+        *refused(RECORDS_KEY, "kms", "PutKeyPolicy"),
     ],
 }
 UNRELATED = [
@@ -195,6 +202,10 @@ UNRELATED = [
     *on("maxResults", 1, "cloudtrail", "LookupEvents"),
     *on("logGroupName", "/aws/lambda/other", "logs", "DeleteLogGroup"),
     *on("alarmNames", ["other"], "monitoring", "DeleteAlarms"),
+    *on("topicArn", f"{TOPIC}-other", "sns", "DeleteTopic"),
+    *on("topicArn", TOPIC, "sns", "Publish"),
+    *on("bucketName", "other", "s3", "PutBucketPolicy"),
+    *on("keyId", RECORDS_KEY, "kms", "Decrypt"),
 ]
 
 

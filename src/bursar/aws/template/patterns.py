@@ -25,6 +25,9 @@ _LONGEST = {
     "${Function}": 64,
     "${SigningKey}": 36,
     "${TrailLog}": 153,
+    "${AlarmTopic}": 160,
+    "${TrailBucket}": 63,
+    "${RecordsKey}": 36,
     "${Api}": 10,
 }
 

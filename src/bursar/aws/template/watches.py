@@ -25,7 +25,7 @@ from bursar.aws.template.patterns import (
     is_,
     is_not,
 )
-from bursar.aws.template.records import trail_log_group
+from bursar.aws.template.records import makes_trail, trail_log_group
 
 _KEY_EVENTS = (
     "PutKeyPolicy",
@@ -90,6 +90,23 @@ _LOG_EVENTS = (
     "DeleteMetricFilter",
     "PutMetricFilter",
 )
+_TOPIC_EVENTS = (
+    "SetTopicAttributes",
+    "DeleteTopic",
+    "AddPermission",
+    "RemovePermission",
+    "Unsubscribe",
+)
+_BUCKET_EVENTS = (
+    "PutBucketPolicy",
+    "DeleteBucketPolicy",
+    "DeleteBucket",
+    "PutBucketVersioning",
+    "PutBucketLifecycle",
+    "PutBucketPublicAccessBlock",
+    "DeleteBucketPublicAccessBlock",
+)
+_RECORDS_KEY_EVENTS = ("PutKeyPolicy", "ScheduleKeyDeletion", "DisableKey")
 _ALARM_EVENTS = ("DeleteAlarms", "DisableAlarmActions", "SetAlarmState")
 
 
@@ -279,11 +296,35 @@ def _records(plan: StackPlan) -> Watch:
     return Watch(
         "RecordChanges",
         "records-changed",
-        "A trail was stopped or changed, or the treasury's logs or alarms were, or somebody tried to. "
-        "Whoever hides something begins here: find the event in the trail, start the trail again, review the "
-        "time without it.",
-        (trail, logs, alarms),
+        "A trail was stopped or changed, or the treasury's logs or alarms were, or what they are kept in and told "
+        "by, or somebody tried to. Whoever hides something begins here: find the event in the trail, start the "
+        "trail again, review the time without it.",
+        (trail, logs, alarms, *_keeping(plan)),
     )
+
+
+def _keeping(plan: StackPlan) -> tuple[str, ...]:
+    """Return the patterns for what the records are kept in, encrypted with and told by."""
+    topic = plan.records.topic or "${AlarmTopic}"
+    found = [
+        all_of(
+            *call("sns.amazonaws.com", _TOPIC_EVENTS),
+            any_of(
+                is_("$.requestParameters.topicArn", topic),
+                is_("$.requestParameters.subscriptionArn", f"{topic}:*"),
+            ),
+        )
+    ]
+    if makes_trail(plan):
+        bucket = is_("$.requestParameters.bucketName", "${TrailBucket}")
+        found.append(all_of(*call("s3.amazonaws.com", _BUCKET_EVENTS), bucket))
+    if plan.records.own_key:
+        key = any_of(
+            is_("$.requestParameters.keyId", "*${RecordsKey}"),
+            is_("$.errorMessage", "*${RecordsKey}*"),
+        )
+        found.append(all_of(*call("kms.amazonaws.com", _RECORDS_KEY_EVENTS), key))
+    return tuple(found)
 
 
 def _by_others(plan: StackPlan) -> str:
