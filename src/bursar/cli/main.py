@@ -18,6 +18,7 @@ _COMMANDS = {
     "demo": "Watch the whole path on this machine.",
     "doctor": "Check that everything is set up, before and after.",
     "key": "Create and look at the signing key in AWS KMS.",
+    "policy": "Say what may be signed: check, explain, simulate.",
     "recipient": "Register the people who get paid.",
     "sandbox": "Run AWS, a chain and Crossmint here, for trying out.",
     "sign": "Sign one hash or message with the treasury's key.",

@@ -95,7 +95,7 @@ def chain_named(name: str) -> Chain:
         raise ConfigError(
             f"{str(name)[:40]!r} is not an EVM chain whose id bursar knows",
             hint="use Crossmint's own name, for example base-sepolia; one missing here can be added "
-            "to bursar.crossmint.chains",
+            "to bursar.review.chains",
         )
     return CHAINS[name]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bursar.crossmint.chains import CHAINS, chain_id, chain_named
+from bursar.review.chains import CHAINS, chain_id, chain_named
 from bursar.errors import ConfigError
 
 

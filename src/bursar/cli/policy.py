@@ -1,0 +1,281 @@
+"""`bursar policy`: check a policy, explain a decision, and simulate a change of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bursar.cli.shell import Shell, listing, printable, shared_options
+from bursar.errors import ConfigError, RequestError
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from bursar.policy.decision import Decision
+    from bursar.policy.findings import Finding
+    from bursar.policy.model import Policy
+    from bursar.policy.proposal import Circumstances, Proposal
+    from bursar.policy.records import Record
+    from bursar.policy.simulation import Comparison
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_MARKS = {"allowed": ("✓", "green"), "needs_approval": ("!", "yellow"), "refused": ("✗", "red")}
+_MOST_BYTES = 64 * 1024 * 1024
+
+policy_option = click.option(
+    "--policy",
+    "policy_file",
+    metavar="FILE",
+    type=_FILE,
+    default="policy.toml",
+    show_default=True,
+    help="The policy.",
+)
+
+
+@click.group("policy")
+def command() -> None:
+    """Say what may be signed: check a policy, explain a decision, simulate a change.
+
+    A policy is judged here, on files. The deployed signer does not apply one yet.
+    """
+
+
+@command.command("check")
+@click.argument("file", type=_FILE, default="policy.toml")
+@shared_options
+@click.pass_obj
+def check(shell: Shell, file: Path) -> None:
+    """Check a policy and say in words what each of its rules means.
+
+    Looks for what is wrong (unknown keys, amounts that are no amounts, rules that contradict each other) and for
+    what is hardly meant (rules that never act, doors left open), with lines. Exits 1 where something is wrong.
+    """
+    from bursar.policy.canonical import policy_hash
+    from bursar.policy.document import read_document
+    from bursar.policy.lint import lint
+    from bursar.policy.words import describe
+    from bursar.review.chains import CHAINS
+
+    document = read_document(_read(file))
+    findings, policy = lint(document, chains=CHAINS), document.policy
+    well = all(finding.severity != "error" for finding in findings)
+    sentences = describe(policy) if policy else ()
+    data = {
+        "ok": well,
+        "version": policy.version if policy else None,
+        "hash": policy_hash(policy) if policy else None,
+        "findings": [asdict(finding) for finding in findings],
+        "rules": [asdict(sentence) for sentence in sentences],
+    }
+    lines = [line for finding in findings for line in _finding_lines(str(file), finding)]
+    if policy:
+        lines += _block([(each.rule, each.text) for each in sentences])
+        lines += [printable(f"version {policy.version}, {policy_hash(policy)}")]
+    shell.result(data, _text(lines))
+    if not well:
+        raise click.exceptions.Exit(1)
+
+
+@command.command("explain")
+@click.option(
+    "--proposal",
+    "proposal_file",
+    metavar="FILE",
+    type=_FILE,
+    required=True,
+    help="What is to be signed, as JSON.",
+)
+@policy_option
+@click.option(
+    "--records",
+    metavar="FILE",
+    type=_FILE,
+    help="What was decided before, JSON or JSON lines: fills the windows.",
+)
+@click.option("--at", metavar="WHEN", help="Decide as of this time [default: now].")
+@shared_options
+@click.pass_obj
+def explain(
+    shell: Shell, proposal_file: Path, policy_file: Path, records: Path | None, at: str | None
+) -> None:
+    """Explain what the policy says to a transaction, rule by rule.
+
+    Nothing is signed, reserved or recorded. Without --records it is not known what was spent, so a policy with
+    limits refuses. Exits 1 unless it is allowed.
+    """
+    from bursar.policy.records import proposal_of
+
+    policy = _policy(policy_file)
+    proposal = proposal_of(_json(proposal_file))
+    explained(shell, policy, proposal, _circumstances(policy, proposal, records, _moment(at)))
+
+
+def explained(
+    shell: Shell, policy: Policy, proposal: Proposal, circumstances: Circumstances
+) -> None:
+    """Print what a policy says to a proposal.
+
+    Raises:
+        click.exceptions.Exit: 1, unless it is allowed.
+    """
+    from bursar.policy.decide import decide
+    from bursar.policy.decision import Outcome
+
+    decision = decide(policy, proposal, circumstances)
+    shell.result(decision.to_dict(), _explanation(decision))
+    if decision.outcome is not Outcome.ALLOWED:
+        raise click.exceptions.Exit(1)
+
+
+@command.command("simulate")
+@click.option(
+    "--records",
+    metavar="FILE",
+    type=_FILE,
+    required=True,
+    help="What was decided, JSON or JSON lines.",
+)
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="Show what is not older: 24h, 7d, 2026-11-01 or ISO 8601, in UTC [default: all].",
+)
+@policy_option
+@click.option("--changed", is_flag=True, help="Show only what would be decided otherwise.")
+@shared_options
+@click.pass_obj
+def simulate(
+    shell: Shell, *, records: Path, since: str | None, policy_file: Path, changed: bool
+) -> None:
+    """Show what a policy would have decided about past transactions, against what was decided.
+
+    Its windows fill with what it would itself have allowed. Records before --since fill them too, but are not
+    shown.
+    """
+    from bursar.aws.audit.window import parse_moment
+    from bursar.policy.records import records_in
+    from bursar.policy.simulation import simulate as simulated
+
+    begin = parse_moment(since, datetime.now(UTC)) if since else None
+    found = simulated(_policy(policy_file), records_in(_read(records)), begin)
+    shown = [each for each in found if each.changed or not changed]
+    total = {"records": len(found), "changed": sum(each.changed for each in found)}
+    rows = [_row(each) for each in shown]
+    cells = [[*list(row.values())[:-1], "changed" if row["changed"] else ""] for row in rows]
+    told = f"{total['changed']} of {total['records']} would be decided otherwise"
+    table = listing(_COLUMNS, cells)
+    shell.result(total | {"decisions": rows}, _text([*([table] if rows else []), printable(told)]))
+
+
+_COLUMNS = ("at", "transaction", "what", "was", "would be", "because", "")
+
+
+def _row(comparison: Comparison) -> dict[str, Any]:
+    record, decision = comparison.record, comparison.decision
+    decisive = decision.decisive
+    return {
+        "at": record.at.isoformat(),
+        "transaction": record.proposal.transaction or "-",
+        "what": _what(record),
+        "was": record.decided.value if record.decided else "-",
+        "wouldBe": decision.outcome.value,
+        "because": str(decisive) if decisive else "",
+        "changed": comparison.changed,
+    }
+
+
+def _what(record: Record) -> str:
+    proposal = record.proposal
+    paid = [f"{p.amount} of {p.token or p.contract} to {p.recipient}" for p in proposal.payments]
+    return ", ".join(paid) or proposal.kind.value.replace("_", " ")
+
+
+def _policy(file: Path) -> Policy:
+    from bursar.policy.document import read_policy
+
+    return read_policy(_read(file), file.name)
+
+
+def _circumstances(
+    policy: Policy, proposal: Proposal, records: Path | None, now: datetime
+) -> Circumstances:
+    from bursar.policy.proposal import Circumstances
+    from bursar.policy.records import records_in
+    from bursar.policy.simulation import circumstances_after
+
+    if records is None:
+        return Circumstances(now)
+    before = [each for each in records_in(_read(records)) if each.at <= now]
+    return circumstances_after(policy, proposal, before, now)
+
+
+def _moment(at: str | None) -> datetime:
+    from bursar.aws.audit.window import parse_moment
+
+    now = datetime.now(UTC)
+    return parse_moment(at, now) if at else now
+
+
+def _json(file: Path) -> Any:
+    from bursar.strict_json import NotStrictJson, loads
+
+    try:
+        return loads(_read(file))
+    except NotStrictJson as problem:
+        raise RequestError(f"{file.name}: {problem}") from None
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            body = opened.read(_MOST_BYTES + 1)
+    except OSError as problem:
+        raise ConfigError(f"{file} cannot be read: {type(problem).__name__}") from None
+    if len(body) > _MOST_BYTES:
+        raise ConfigError(f"{file} is over {_MOST_BYTES} bytes")
+    return body
+
+
+def _explanation(decision: Decision) -> Text:
+    from rich.text import Text
+
+    lines = []
+    width = max(len(each.rule) for each in decision.judgements)
+    for each in decision.judgements:
+        mark, colour = _MARKS[each.outcome.value]
+        told = printable(f"{each.rule:<{width}}  {each.value}; {each.limit}")
+        lines.append(Text(f"{mark} ", colour) + told)
+    outcome = decision.outcome.value.replace("_", " ")
+    if decision.approvals_missing:
+        outcome += f": {decision.approvals_missing} more, not {', '.join(decision.not_from)}"
+    by = f"by version {decision.policy_version}, {decision.policy_hash}"
+    return _text([*lines, printable(f"{outcome}, {by}")])
+
+
+def _finding_lines(file: str, finding: Finding) -> list[Text]:
+    from rich.text import Text
+
+    colour = "red" if finding.severity == "error" else "yellow"
+    place = printable(f"{file}:{finding.line}:{finding.column}: ")
+    lines = [place + Text(f"{finding.severity}: ", colour) + printable(finding.message)]
+    if finding.hint:
+        lines.append(Text("  hint: ", "yellow") + printable(finding.hint))
+    return lines
+
+
+def _block(pairs: list[tuple[str, str]]) -> list[Text]:
+    from rich.text import Text
+
+    width = max(len(name) for name, _ in pairs)
+    return [Text(f"{name:<{width}}  ", "dim") + printable(text) for name, text in pairs]
+
+
+def _text(lines: list[Text]) -> Text:
+    from rich.text import Text
+
+    return Text("\n").join(lines)

@@ -1,0 +1,172 @@
+"""What a policy says and hardly means: contradictions, rules that never act, doors left open. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import tzinfo
+from difflib import get_close_matches
+from itertools import permutations
+
+from bursar.policy.document import Document
+from bursar.policy.findings import Finding, Findings
+from bursar.policy.model import NATIVE_DECIMALS, Limit, Policy
+from bursar.policy.times import duration_text, zone_named
+from bursar.policy.tokens import amount_text, contracts_on
+
+
+def lint(
+    document: Document,
+    *,
+    chains: Collection[str] = (),
+    zones: Callable[[str], tzinfo] = zone_named,
+) -> tuple[Finding, ...]:
+    """Return all findings on a file: those made when it was read, and those on what it means.
+
+    `chains` are the names of chains that are known; without them no chain is doubted.
+    """
+    if document.policy is None:
+        return document.findings
+    findings = Findings(document.places)
+    findings.found += document.findings
+    _grants(document.policy, findings)
+    _contradictions(document.policy, findings)
+    _chains(document.policy, findings, chains)
+    _tokens(document.policy, findings)
+    _limits(document, document.policy, findings)
+    _approvals(document, document.policy, findings)
+    _hours(document.policy, findings, zones)
+    _switches(document.policy, findings)
+    return findings.ordered()
+
+
+def _grants(policy: Policy, findings: Findings) -> None:
+    recipients = policy.recipients
+    granted = {
+        "chains": bool(policy.chains),
+        "tokens": bool(policy.tokens),
+        "recipients": bool(recipients.allow) or recipients.registered == "enough",
+        "callers": bool(policy.callers.allow),
+    }
+    for section, some in granted.items():
+        if not some:
+            findings.warn((section,), f"it allows no {section}, so every transfer is refused")
+
+
+def _contradictions(policy: Policy, findings: Findings) -> None:
+    recipients = policy.recipients
+    for address in sorted(recipients.allow.keys() & recipients.deny.keys()):
+        name = recipients.allow[address]
+        findings.error(
+            ("recipients", "allow", name),
+            f"{name} is allowed and, as {recipients.deny[address]}, denied",
+            "deny wins; remove one of them",
+        )
+    for who in sorted(policy.callers.allow & policy.callers.deny):
+        findings.error(
+            ("callers", "allow"), f"{who} is allowed and denied", "deny wins; remove one of them"
+        )
+
+
+def _chains(policy: Policy, findings: Findings, known: Collection[str]) -> None:
+    used = {locator.partition(":")[0] for t in policy.tokens.values() for locator in t.locators}
+    for name in policy.chains:
+        if known and name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else None
+            findings.warn(
+                ("chains", name), f"Crossmint has no chain {name} that is known here", hint
+            )
+        if name not in used:
+            findings.warn(("chains", name), f"no token of yours is on {name}")
+
+
+def _tokens(policy: Policy, findings: Findings) -> None:
+    for name, token in policy.tokens.items():
+        if not token.locators:
+            findings.warn(("tokens", name, "locators"), f"{name} is nowhere, so it is never paid")
+        places = {locator.partition(":")[0] for locator in token.locators}
+        for chain in sorted(places - policy.chains.keys()):
+            findings.warn(
+                ("tokens", name, "locators"), f"{name} is on {chain}, which is not allowed"
+            )
+        for chain in sorted(places):
+            if not contracts_on(token, chain) and token.decimals != NATIVE_DECIMALS:
+                findings.warn(
+                    ("tokens", name, "locators"),
+                    f"on {chain} {name} has no contract, and {token.decimals} decimals",
+                    f"only the chain's own coin is known by its symbol; add {chain}:<contract>",
+                )
+
+
+def _limits(document: Document, policy: Policy, findings: Findings) -> None:
+    for position, limit in enumerate(document.limits):
+        path = ("limits", position)
+        if limit in document.limits[:position]:
+            findings.warn(path, "the same limit stands above")
+        if limit.token is None or limit.amount is None:
+            continue
+        token = policy.tokens[limit.token]
+        if limit.amount < token.per_transfer:
+            cap = amount_text(token.per_transfer, token, limit.token)
+            findings.warn(
+                (*path, "amount"), f"one transfer may move {cap}, which is over this limit"
+            )
+    for (position, shorter), (_, longer) in permutations(enumerate(document.limits), 2):
+        if _scope(shorter) == _scope(longer) and shorter.seconds < longer.seconds:
+            _never_reached(position, shorter, longer, findings)
+
+
+def _never_reached(position: int, shorter: Limit, longer: Limit, findings: Findings) -> None:
+    for what in ("amount", "count"):
+        here, there = getattr(shorter, what), getattr(longer, what)
+        if here is not None and there is not None and here >= there:
+            findings.warn(
+                ("limits", position, what),
+                f"never reached: in {duration_text(longer.seconds)} no more is allowed",
+            )
+
+
+def _scope(limit: Limit) -> tuple[str | None, str | None, bool]:
+    return limit.token, limit.recipient, limit.each_recipient
+
+
+def _approvals(document: Document, policy: Policy, findings: Findings) -> None:
+    for position, rule in enumerate(document.approvals):
+        path = ("approvals", position)
+        if rule in document.approvals[:position]:
+            findings.warn(path, "the same approval rule stands above")
+        able = rule.by - policy.callers.deny
+        if len(able) < rule.approvers:
+            findings.error(
+                (*path, "approvers"),
+                f"{rule.approvers} must approve, and {len(able)} may",
+                "add approvers to by, or ask for fewer",
+            )
+        elif able & policy.callers.allow and len(able) == rule.approvers:
+            findings.warn(
+                (*path, "by"),
+                "what one of the approvers asks for is never approved: nobody approves their own request",
+                "add an approver",
+            )
+        if rule.token is not None and rule.above >= policy.tokens[rule.token].per_transfer:
+            findings.warn((*path, "above"), "never needed: no transfer may move more")
+
+
+def _hours(policy: Policy, findings: Findings, zones: Callable[[str], tzinfo]) -> None:
+    if policy.hours is None:
+        return
+    if not policy.hours.open:
+        findings.warn(("hours", "open"), "it is never open, so everything is refused")
+    try:
+        zones(policy.hours.zone)
+    except (KeyError, ValueError, OSError):
+        findings.error(
+            ("hours", "zone"),
+            f"there is no time zone {policy.hours.zone[:60]!r} on this machine",
+            "an IANA name, like Europe/Berlin; where it cannot be found everything is refused",
+        )
+
+
+def _switches(policy: Policy, findings: Findings) -> None:
+    for name in sorted(policy.allow):
+        findings.warn(("allow",), f"{name} is allowed", "remove it unless it is needed right now")

@@ -1,0 +1,101 @@
+"""Rolling windows: what a transaction takes from each, and whether there is room. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bursar.policy.decision import Bound, Judgement, Reservation
+from bursar.policy.model import Limit, Policy, address_key
+from bursar.policy.proposal import Circumstances, Kind, Proposal
+from bursar.policy.rules import UNKNOWN, judged
+from bursar.policy.times import duration_text
+from bursar.policy.tokens import amount_text, token_name
+
+ANY = "*"
+
+
+def windows(policy: Policy, proposal: Proposal) -> tuple[Reservation, ...]:
+    """Return what a transaction takes from each window, one reservation for each key, ordered by key.
+
+    A key is `<token>|<recipient>`, with `*` for any: it says what is counted and not for how long, so a policy
+    with a longer window finds what was spent before. Amounts are in base units of the policy's token; under
+    `*|…` only payments are counted. Blind and other switched-on kinds are payments of an unknown token to
+    nobody known: they count once in the windows over everything.
+    """
+    taken: dict[str, tuple[int, int]] = {}
+    bounds: dict[str, list[Bound]] = {}
+    for limit in policy.limits:
+        for key, use in _uses(limit, policy, proposal).items():
+            taken[key] = use
+            rule = limit_name(limit, policy)
+            bounds.setdefault(key, []).append(Bound(limit.seconds, limit.amount, limit.count, rule))
+    return tuple(Reservation(key, *taken[key], tuple(bounds[key])) for key in sorted(taken))
+
+
+def limits(policy: Policy, proposal: Proposal, circumstances: Circumstances) -> Iterator[Judgement]:
+    """Judge whether every window has room for the transaction. Unknown spending refuses."""
+    for reservation in windows(policy, proposal):
+        for bound in reservation.bounds:
+            yield from _room(reservation, bound, policy, circumstances)
+
+
+def limit_name(limit: Limit, policy: Policy) -> str:
+    """Return the name under which a limit refuses: `limits[usdc, each recipient, 1 day]`."""
+    parts = [limit.token or "any token"]
+    if limit.each_recipient:
+        parts.append("each recipient")
+    if limit.recipient is not None:
+        parts.append(policy.recipients.allow.get(limit.recipient, limit.recipient))
+    return f"limits[{', '.join([*parts, duration_text(limit.seconds)])}]"
+
+
+def _uses(limit: Limit, policy: Policy, proposal: Proposal) -> dict[str, tuple[int, int]]:
+    if proposal.kind is not Kind.TRANSFER:
+        everything = limit.token is None and limit.recipient is None and not limit.each_recipient
+        return {f"{ANY}|{ANY}": (0, 1)} if everything else {}
+    found: dict[str, tuple[int, int]] = {}
+    for payment in proposal.payments:
+        address = address_key(payment.recipient)
+        of_token = limit.token in (None, token_name(policy, proposal, payment))
+        if not of_token or limit.recipient not in (None, address):
+            continue
+        whose = address if limit.each_recipient or limit.recipient else ANY
+        key = f"{limit.token or ANY}|{whose}"
+        amount, count = found.get(key, (0, 0))
+        added = (payment.amount or 0) if limit.token else 0
+        found[key] = (amount + added, count + 1)
+    return found
+
+
+def _room(
+    reservation: Reservation, bound: Bound, policy: Policy, circumstances: Circumstances
+) -> Iterator[Judgement]:
+    spent = circumstances.spent.get((reservation.key, bound.seconds))
+    if spent is None:
+        value = f"what was spent under {reservation.key} is {UNKNOWN}"
+        yield judged(bound.rule, passed=False, value=value, limit=_limit_text(bound))
+        return
+    if bound.amount is not None:
+        name = reservation.key.partition("|")[0]
+        token, after = policy.tokens[name], spent.amount + reservation.amount
+        yield judged(
+            bound.rule,
+            passed=after <= bound.amount,
+            value=f"{amount_text(after, token, name)} with this one",
+            limit=f"at most {amount_text(bound.amount, token, name)}",
+        )
+    if bound.count is not None:
+        yield judged(
+            bound.rule,
+            passed=spent.count + reservation.count <= bound.count,
+            value=f"{_payments(spent.count + reservation.count)} with this one",
+            limit=f"at most {_payments(bound.count)}",
+        )
+
+
+def _limit_text(bound: Bound) -> str:
+    return f"in {duration_text(bound.seconds)}"
+
+
+def _payments(number: int) -> str:
+    return f"{number} payment{'' if number == 1 else 's'}"
