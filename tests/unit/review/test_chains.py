@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from bursar.review.chains import CHAINS, chain_id, chain_named
 from bursar.errors import ConfigError
+from bursar.review.chains import CHAINS, chain_id, chain_named
 
 
 @pytest.mark.parametrize(
