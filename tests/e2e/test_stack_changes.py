@@ -207,10 +207,8 @@ def test_a_template_too_long_for_one_call_is_deployed_from_the_bucket(account: A
     cloud = account.root()
     template = build_template(StackPlan(compute="ecs", emulated=True))
     long = {**template, "Metadata": {"filler": "x" * artifacts.MAX_TEMPLATE_BYTES}}
-    assert artifacts.template(cloud, " " * 60_000, template, STACK).body == json.dumps(
-        template, separators=(",", ":")
-    )
-    placed = artifacts.template(cloud, json.dumps(long), long, STACK)
+    assert artifacts.template(cloud, template, STACK).url == ""
+    placed = artifacts.template(cloud, long, STACK)
     assert placed.url.endswith(".json")
     preview = changes.preview(cloud, STACK, placed, {})
     assert changes.apply(cloud, preview, account.events.append).status == "CREATE_COMPLETE"
@@ -232,10 +230,45 @@ def test_a_long_template_that_was_swapped_in_the_bucket_is_never_executed(accoun
     cloud = account.root()
     template = build_template(StackPlan(compute="ecs", emulated=True))
     long = {**template, "Metadata": {"filler": "x" * artifacts.MAX_TEMPLATE_BYTES}}
-    placed = artifacts.template(cloud, json.dumps(long), long, STACK)
+    placed = artifacts.template(cloud, long, STACK)
     bucket, key = placed.url.split("/", 4)[3:]
     other = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
     account.client("s3").put_object(Bucket=bucket, Key=key, Body=other.encode())
     with pytest.raises(StackError, match="another template"):
         changes.preview(cloud, STACK, placed, {})
     assert stacks.find_stack(cloud, STACK) is None
+
+
+def test_a_key_that_somebody_put_under_the_alias_beforehand_is_not_taken_for_the_treasurys(
+    account: Account,
+) -> None:
+    kms = account.client("kms")
+    made = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    kms.create_alias(AliasName="alias/bursar-treasury", TargetKeyId=made)
+    with pytest.raises(ConfigError, match="no stack of this program made") as caught:
+        deploy.prepare(account.root(), REQUEST)
+    assert f"--key {made}" in str(caught.value.hint)
+    assert account.deploy(replace(REQUEST, key=made)).outputs["KeyArn"] == made
+
+
+def test_a_removal_goes_by_what_the_stack_holds_and_not_by_what_its_outputs_say(
+    account: Account,
+) -> None:
+    account.deploy()
+    cloud, iam = account.root(), account.client("iam")
+    reading = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [reading]}
+    other = iam.create_policy(PolicyName="other", PolicyDocument=json.dumps(document))
+    arn = other["Policy"]["Arn"]
+    account.user("alice", arn)
+    account.root()
+    before = stacks.required(stacks.find_stack(cloud, STACK), STACK)
+    formation = account.client("cloudformation")
+    template = formation.get_template(StackName=STACK)["TemplateBody"]
+    template["Outputs"]["InvokePolicyArn"]["Value"] = arn
+    template["Resources"]["AlarmTopic"]["Properties"]["DisplayName"] = "other"
+    changed = changes.preview(cloud, STACK, Template(json.dumps(template)), before.parameters)
+    changes.apply(cloud, changed, account.events.append)
+    removal.destroy(account.root(), STACK, account.events.append)
+    attached = account.client("iam").list_attached_user_policies(UserName="alice")
+    assert [each["PolicyArn"] for each in attached["AttachedPolicies"]] == [arn]

@@ -69,22 +69,16 @@ def upload(cloud: Cloud, bundle: Bundle, stack: str, bucket: str | None = None) 
     return artifact
 
 
-def template(
-    cloud: Cloud, text: str, compact: Json, stack: str, bucket: str | None = None
-) -> Template:
+def template(cloud: Cloud, values: Json, stack: str, bucket: str | None = None) -> Template:
     """Return a template as CloudFormation takes it: its text, or where it lies in the bucket if it is too long.
 
-    `compact` is the same as plain values, which takes less room.
-
-    Only then anything is uploaded, at the cost of the permissions of `upload`, and CloudFormation reads it with
-    `s3:GetObject`.
+    As JSON, which CloudFormation gives back as values that a review can read. Only a long one is uploaded, at the
+    cost of the permissions of `upload`, and CloudFormation reads it with `s3:GetObject`.
 
     Raises:
         AwsError, AwsAccessDenied, AwsCredentials: AWS refused or could not be reached.
     """
-    if len(text.encode()) > MAX_TEMPLATE_BYTES:
-        # The same, without what makes it readable: often that is enough.
-        text = json.dumps(compact, separators=(",", ":"))
+    text = json.dumps(values, separators=(",", ":"))
     data = text.encode()
     if len(data) <= MAX_TEMPLATE_BYTES:
         return Template(body=text)

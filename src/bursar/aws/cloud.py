@@ -81,6 +81,7 @@ _PERMISSIONS = {
     "GetAccountSettings": "lambda:GetAccountSettings",
     "GetFunctionConfiguration": "lambda:GetFunctionConfiguration",
     "ListAliases": "lambda:ListAliases",
+    "ListFunctionUrlConfigs": "lambda:ListFunctionUrlConfigs",
     "ListVersionsByFunction": "lambda:ListVersionsByFunction",
     "Invoke": "lambda:InvokeFunction",
     "DeleteAlias": "kms:DeleteAlias",

@@ -26,7 +26,6 @@ from bursar.aws.template import (
     SIGNING_KEY,
     blind_signing,
     build_template,
-    template_text,
 )
 from bursar.aws.wheels import Target, fetch_wheels, host_target
 from bursar.chains import evm
@@ -139,9 +138,7 @@ def prepare(
         CODE_KEY: artifact.key,
         CODE_HASH: artifact.code_sha256,
     }
-    template = artifacts.template(
-        cloud, template_text(plan), build_template(plan), request.stack, request.bucket
-    )
+    template = artifacts.template(cloud, build_template(plan), request.stack, request.bucket)
     preview = changes.preview(cloud, request.stack, template, parameters)
     try:
         safeguards.require_harmless(preview)
@@ -330,7 +327,7 @@ def _usable(key: KeyDescription) -> KeyDescription:
     }
     raise ConfigError(
         f"{key.key_arn} cannot sign for an EVM account: "
-        f"it is {key.key_spec} for {key.key_usage}, {key.state}",
+        f"it is {key.key_spec} for {key.key_usage}, {key.state}, made in {key.origin}",
         hint=ways_out.get(key.state, "name another key with --key, or another alias with --alias"),
     )
 

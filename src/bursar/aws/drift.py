@@ -11,11 +11,11 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bursar.aws.cloud import Cloud, aws_errors
-from bursar.aws.stacks import Pace
+from bursar.aws.stacks import Pace, resource_ids
 from bursar.errors import StackError
 
 _FULL_ARN = re.compile(r"arn:[a-z-]+:execute-api:[a-z0-9-]+:[0-9]{12}:[a-z0-9]+/")
@@ -43,10 +43,10 @@ class DriftedResource:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What was found. `unchecked` are resources of kinds that CloudFormation cannot compare, by logical id."""
+    """What was found. `unchecked` are resources that CloudFormation did not compare, by logical id."""
 
     drifted: tuple[DriftedResource, ...]
-    in_sync: int
+    in_sync: tuple[str, ...]
     unchecked: tuple[str, ...]
 
 
@@ -69,16 +69,24 @@ def detect(
             found = formation.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
         status = found["DetectionStatus"]
         if status == "DETECTION_COMPLETE":
-            return _read(_listed(formation, stack_id))
+            return _with_all(cloud, stack_id, _read(_listed(formation, stack_id)))
         if status == "DETECTION_FAILED":
             reason = str(found.get("DetectionStatusReason", "no reason was given"))
             # Some resources were compared all the same, and what differs among them is worth knowing.
             tell(f"not everything could be compared: {reason[:500]}")
-            return _read(_listed(formation, stack_id), incomplete=reason)
+            found = _read(_listed(formation, stack_id), incomplete=reason)
+            return _with_all(cloud, stack_id, found)
         if time.monotonic() > deadline:
             raise StackError("CloudFormation is still comparing", hint="run the command again")
         tell("comparing")
         time.sleep(pace.interval)
+
+
+def _with_all(cloud: Cloud, stack_id: str, found: Drift) -> Drift:
+    """Return what was found, with every resource of the stack that it does not speak of as unchecked."""
+    told = {each.name for each in found.drifted} | {*found.in_sync, *found.unchecked}
+    silent = set(resource_ids(cloud, stack_id)) - told
+    return replace(found, unchecked=tuple(sorted({*found.unchecked, *silent})))
 
 
 def _listed(formation: Any, stack_id: str) -> list[Any]:
@@ -103,7 +111,12 @@ def _read(listed: list[Any], incomplete: str = "") -> Drift:
         raise StackError(f"CloudFormation could not compare the stack: {incomplete[:500]}")
     return Drift(
         tuple(sorted(drifted, key=lambda each: each.name)),
-        len(by_status.get("IN_SYNC", [])) + len(compared) - len(drifted),
+        tuple(
+            sorted(
+                [each["LogicalResourceId"] for each in by_status.get("IN_SYNC", [])]
+                + [each.name for each in compared if each not in drifted]
+            )
+        ),
         tuple(
             sorted(
                 each["LogicalResourceId"]

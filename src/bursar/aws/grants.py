@@ -23,6 +23,8 @@ GUIDE: Final = (
 )
 # The most a managed policy may hold, white space not counted.
 POLICY_LIMIT: Final = 6144
+# The most that the policies written on one role may hold together.
+ROLE_LIMIT: Final = 10_240
 # CloudFormation shortens a stack's name where the name it makes of it would be too long for the service.
 KEPT_OF_NAME: Final = 24
 

@@ -245,7 +245,8 @@ def _function(plan: StackPlan, place: Place) -> Iterator[Grant]:
         "DeleteFunction GetFunctionCodeSigningConfig GetRuntimeManagementConfig GetFunctionRecursionConfig "
         "PutFunctionConcurrency GetFunctionConcurrency DeleteFunctionConcurrency ListTags TagResource "
         "UntagResource PublishVersion ListVersionsByFunction CreateAlias GetAlias UpdateAlias DeleteAlias "
-        "ListAliases GetProvisionedConcurrencyConfig AddPermission RemovePermission GetPolicy"
+        "ListAliases ListFunctionUrlConfigs GetProvisionedConcurrencyConfig AddPermission RemovePermission "
+        "GetPolicy"
     )
     function = place.arn("lambda", f"function:{place.stack}-signer")
     yield Grant(

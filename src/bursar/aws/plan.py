@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Final, Literal
 
 from bursar.errors import ConfigError
@@ -326,6 +327,10 @@ def _require_records(records: RecordsPlan) -> None:
     ):
         raise ConfigError(
             f"records.trail: {trail!r} is neither create, none, nor the name of a log group"
+        )
+    if trail != "create" and get_close_matches(trail, ["create"], cutoff=0.8):
+        raise ConfigError(
+            f"records.trail: is {trail!r} a log group?", hint='to make a trail write "create"'
         )
     if records.topic and not _TOPIC.match(records.topic):
         raise ConfigError("records.topic: not the ARN of an SNS topic")

@@ -53,13 +53,19 @@ def room(limits: Mapping[str, Any], more: int) -> tuple[int, int]:
 
 
 def require_own_key(cloud: Cloud, key_arn: str, alias: str, stack: str) -> None:
-    """Refuse a key that an alias led to and that another stack made. It costs `kms:ListResourceTags`.
+    """Refuse a key that an alias led to and that this stack did not make. It costs `kms:ListResourceTags`.
 
     Raises:
-        ConfigError: it bears another stack's name.
+        ConfigError: it bears another stack's name, or none.
         AwsError, AwsAccessDenied, AwsCredentials: AWS refused or could not be reached.
     """
-    owner = key_tags(cloud, key_arn).get(STACK_TAG, stack)
+    owner = key_tags(cloud, key_arn).get(STACK_TAG)
+    if owner is None:
+        # Whoever could make a key and an alias could have made the treasury theirs beforehand.
+        raise ConfigError(
+            f"{alias} leads to {key_arn} already, a key that no stack of this program made",
+            hint=f"is it yours? then name it: --key {key_arn}; else give another alias with --alias",
+        )
     if owner != stack:
         raise ConfigError(
             f"{alias} is the key of the stack {owner}, and its policy lets only that stack sign",

@@ -77,7 +77,9 @@ def _let_callers_go(cloud: Cloud, stack: Stack) -> None:
     """
     iam: Any = cloud.client("iam")
     with aws_errors():
-        policy = stack.outputs.get("InvokePolicyArn")
+        # From what the stack holds, not from its outputs: whoever may update a stack writes those as they like.
+        held = stacks.resource_ids(cloud, stack.id)
+        policy, own_group = held.get("InvokePolicy"), held.get("CallersGroup")
         # CloudFormation takes the policy back from those whom it gave it to.
         kept = {*stack.outputs.get("Callers", "").split(","), stack.outputs.get("CallersGroup")}
         pages = iam.get_paginator("list_entities_for_policy")
@@ -90,10 +92,11 @@ def _let_callers_go(cloud: Cloud, stack: Stack) -> None:
             for group in page["PolicyGroups"]:
                 if group["GroupName"] not in kept:
                     iam.detach_group_policy(GroupName=group["GroupName"], PolicyArn=policy)
-        if group := stack.outputs.get("CallersGroup"):
-            for page in iam.get_paginator("get_group").paginate(GroupName=group):
-                for user in page["Users"]:
-                    iam.remove_user_from_group(GroupName=group, UserName=user["UserName"])
+        for page in (
+            iam.get_paginator("get_group").paginate(GroupName=own_group) if own_group else ()
+        ):
+            for user in page["Users"]:
+                iam.remove_user_from_group(GroupName=own_group, UserName=user["UserName"])
 
 
 def _confirmed_key(cloud: Cloud, alias: str, stack: Stack) -> str:

@@ -7,6 +7,7 @@ invoke the function reaches its latest state and any other version too, so all o
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,7 @@ class Running:
 def running(cloud: Cloud, outputs: Mapping[str, str]) -> Running:
     """Return what the function of a stack runs as.
 
-    It costs `lambda:ListVersionsByFunction` and `lambda:ListAliases`.
+    It costs `lambda:ListVersionsByFunction`, `lambda:ListAliases` and `lambda:ListFunctionUrlConfigs`.
 
     Raises:
         StackError: the function, or the alias that callers reach, is gone.
@@ -48,18 +49,20 @@ def running(cloud: Cloud, outputs: Mapping[str, str]) -> Running:
     versions = {each["Version"]: each for each in found}
     changed = {name: _differences(outputs, each) for name, each in versions.items()}
     reached = _reached(cloud, outputs)
+    doors = _other_doors(cloud, outputs)
     told = [*dict.fromkeys(name for version in reached for name in changed[version])]
     for version in sorted(set(versions) - set(reached)):
         if version == LATEST:
             told += [f"{LATEST} {name}" for name in changed[version]]
         elif changed[version]:
             told.append(f"version {version}")
+    told += doors
     blind = any(_blind(each) for each in versions.values())
     return Running(
         versions[reached[0]]["CodeSha256"],
         blind_signing(allowed=blind),
         tuple(told),
-        tuple(_repairs(outputs, changed, reached)),
+        tuple(_repairs(outputs, changed, reached, doors)),
     )
 
 
@@ -100,6 +103,17 @@ def _reached(cloud: Cloud, outputs: Mapping[str, str]) -> list[str]:
     )
 
 
+def _other_doors(cloud: Cloud, outputs: Mapping[str, str]) -> list[str]:
+    """Return the ways to the function that its stack did not make: other aliases, and URLs of its own."""
+    ours = outputs.get("FunctionAlias")
+    aliases = _pages(cloud, outputs, "list_aliases", "Aliases") if ours else []
+    urls = _pages(cloud, outputs, "list_function_url_configs", "FunctionUrlConfigs")
+    return [
+        *(f"alias {each['Name']}" for each in aliases if each["Name"] != ours),
+        *("URL of its own" for _ in urls),
+    ]
+
+
 def _blind(found: Mapping[str, Any]) -> bool:
     return bool(found.get("Environment", {}).get("Variables", {}).get(BLIND_SIGNING) == ALLOWED)
 
@@ -123,7 +137,10 @@ def _differences(outputs: Mapping[str, str], found: Mapping[str, Any]) -> tuple[
 
 
 def _repairs(
-    outputs: Mapping[str, str], changed: Mapping[str, tuple[str, ...]], reached: list[str]
+    outputs: Mapping[str, str],
+    changed: Mapping[str, tuple[str, ...]],
+    reached: list[str],
+    doors: list[str],
 ) -> Iterator[str]:
     function = f"--function-name {outputs['FunctionName']}"
     latest = changed.get(LATEST, ())
@@ -142,6 +159,12 @@ def _repairs(
     for version, told in changed.items():
         if told and version != LATEST:
             yield f"aws lambda delete-function {function} --qualifier {version}"
+    for door in doors:
+        kind, _, name = door.partition(" ")
+        if kind == "alias":
+            yield f"aws lambda delete-alias {function} --name {shlex.quote(name)}"
+        else:
+            yield f"aws lambda delete-function-url-config {function}"
 
 
 def _variables(outputs: Mapping[str, str]) -> dict[str, str]:

@@ -55,6 +55,11 @@ def command(shell: Shell, /, *, only: tuple[str, ...], strict: bool, **options: 
     question, checks = _question(shell, options, only)
     with shell.waiting("Looking at the account and what is deployed in it"):
         checks += examine(planning.cloud(shell), question, only)
+    if not checks:
+        raise ConfigError(
+            f"no check is called {' or '.join(only)}",
+            hint=f"`bursar doctor --only {AREAS[0]}` is one",
+        )
     # The wallet's own check was made first, for its address; it is the last line of the report.
     checks.sort(key=lambda check: check.area == _WALLET)
     well = healthy(checks, strict=strict)

@@ -46,7 +46,10 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyDescription:
-    """A key in KMS. `state` is AWS's word, for example Enabled or PendingDeletion. `aliases` begin with alias/."""
+    """A key in KMS. `state` is AWS's word, for example Enabled or PendingDeletion. `aliases` begin with alias/.
+
+    `origin` is where its private key was made: AWS_KMS, or EXTERNAL for one that somebody brought along.
+    """
 
     key_arn: str
     key_id: str
@@ -57,12 +60,13 @@ class KeyDescription:
     description: str
     is_multi_region: bool
     aliases: tuple[str, ...] = ()
+    origin: str = "AWS_KMS"
 
     @property
     def can_sign(self) -> bool:
-        """Whether this is an enabled key that an EVM signer can use."""
-        kind = (self.key_spec, self.key_usage, self.state)
-        return kind == (_KEY_SPEC, _KEY_USAGE, "Enabled")
+        """Whether this is an enabled key that an EVM signer can use, and that nobody ever held outside KMS."""
+        kind = (self.key_spec, self.key_usage, self.state, self.origin)
+        return kind == (_KEY_SPEC, _KEY_USAGE, "Enabled", "AWS_KMS")
 
 
 class Keys:
@@ -295,6 +299,7 @@ def _description(found: KeyMetadataTypeDef, aliases: list[str]) -> KeyDescriptio
         description=found.get("Description", ""),
         is_multi_region=found.get("MultiRegion", False),
         aliases=tuple(sorted(aliases)),
+        origin=found.get("Origin", "AWS_KMS"),
     )
 
 

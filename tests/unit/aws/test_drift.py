@@ -30,7 +30,9 @@ def found(name: str, status: str, *differences: tuple[str, str, str]) -> dict[st
     }
 
 
-def cloud_with(*statuses: str, pages: tuple[list[Any], ...] = ([],)) -> Cloud:
+def cloud_with(
+    *statuses: str, pages: tuple[list[Any], ...] = ([],), held: tuple[str, ...] = ()
+) -> Cloud:
     left = list(statuses)
     listed = list(pages)
 
@@ -39,7 +41,11 @@ def cloud_with(*statuses: str, pages: tuple[list[Any], ...] = ([],)) -> Cloud:
         more = {"NextToken": str(at + 1)} if at + 1 < len(listed) else {}
         return {"StackResourceDrifts": listed[at], **more}
 
+    resources = [{"LogicalResourceId": name, "ResourceStatus": "CREATE_COMPLETE"} for name in held]
     formation = SimpleNamespace(
+        get_paginator=lambda _: SimpleNamespace(
+            paginate=lambda **_: [{"StackResourceSummaries": resources}]
+        ),
         detect_stack_drift=lambda **_: {"StackDriftDetectionId": "d"},
         describe_stack_drift_detection_status=lambda **_: {
             "DetectionStatus": left.pop(0) if len(left) > 1 else left[0],
@@ -60,7 +66,7 @@ def test_what_differs_is_told_with_what_was_deployed_and_what_is_there_now() -> 
     assert [(each.name, each.gone) for each in seen.drifted] == [("Role", True), ("Stage", False)]
     (difference,) = seen.drifted[1].differences
     assert (difference.path, difference.expected, difference.actual) == ("/Throttle", "20", "2000")
-    assert (seen.in_sync, seen.unchecked) == (2, ("Answer",))
+    assert (seen.in_sync, seen.unchecked) == (("Api", "Key"), ("Answer",))
 
 
 def test_a_comparison_that_failed_in_part_still_tells_what_it_found() -> None:
@@ -90,7 +96,13 @@ def test_what_api_gateway_writes_out_in_a_policy_is_no_drift() -> None:
     opened = written.replace("Deny", "Allow")
     pages = ([found("Api", "MODIFIED", ("/Policy", ours, written))],)
     seen = drift.detect(cloud_with("DETECTION_COMPLETE", pages=pages), "id", lambda _: None, QUICK)
-    assert (seen.drifted, seen.in_sync) == ((), 1)
+    assert (seen.drifted, seen.in_sync) == ((), ("Api",))
     pages = ([found("Api", "MODIFIED", ("/Policy", ours, opened))],)
     seen = drift.detect(cloud_with("DETECTION_COMPLETE", pages=pages), "id", lambda _: None, QUICK)
     assert seen.drifted[0].name == "Api"
+
+
+def test_a_resource_that_cloudformation_says_nothing_of_was_not_compared() -> None:
+    pages = ([found("Api", "IN_SYNC")],)
+    cloud = cloud_with("DETECTION_COMPLETE", pages=pages, held=("Api", "SigningKey"))
+    assert drift.detect(cloud, "id", lambda _: None, QUICK).unchecked == ("SigningKey",)

@@ -52,6 +52,7 @@ def test_the_usual_plan_is_sound() -> None:
         (StackPlan(key=KeyPlan(replica_of=PRIMARY, multi_region=True)), "replica_of"),
         (StackPlan(api=ApiPlan(tls_policy="TLS_1_0")), "tls_policy"),
         (StackPlan(records=RecordsPlan(trail="Create")), "records.trail"),
+        (StackPlan(records=RecordsPlan(trail="creat")), "records.trail"),
         (
             StackPlan(network=replace(NETWORK, clients=("10.0.0.0/99",)), api=ApiPlan(private=True)),
             "network.clients",

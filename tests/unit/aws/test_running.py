@@ -36,13 +36,16 @@ LIVE = {
 ALIAS = {"Name": "live", "FunctionVersion": "4"}
 
 
-def function(versions: dict[str, Any], aliases: list[Any] | None = None) -> Cloud:
+def function(
+    versions: dict[str, Any], aliases: list[Any] | None = None, urls: list[Any] | None = None
+) -> Cloud:
     """Lambda, with a function of these versions, each as LIVE but for what is named."""
     listed = {
         "list_versions_by_function": {
             "Versions": [{**LIVE, "Version": name, **each} for name, each in versions.items()]
         },
         "list_aliases": {"Aliases": [ALIAS] if aliases is None else aliases},
+        "list_function_url_configs": {"FunctionUrlConfigs": urls or []},
     }
 
     def paginator(name: str) -> Any:
@@ -142,3 +145,14 @@ def test_variables_that_may_not_be_read_all_differ() -> None:
     answer = {"Environment": {"Error": {"ErrorCode": "AccessDeniedException", "Message": "no"}}}
     live = running(cloud_with(**answer), OUTPUTS)
     assert live.differences == ("BURSAR_SIGNER_ADDRESS", "KMS_KEY_ID")
+
+
+def test_doors_that_the_stack_did_not_make_are_told_and_closed() -> None:
+    other = {"Name": "evil", "FunctionVersion": "4"}
+    live = running(
+        function({"$LATEST": {}, "4": {}}, [ALIAS, other], [{"AuthType": "NONE"}]), OUTPUTS
+    )
+    assert live.differences == ("alias evil", "URL of its own")
+    alias, url = live.repairs
+    assert alias.endswith("delete-alias --function-name treasury-signer --name evil")
+    assert url.endswith("delete-function-url-config --function-name treasury-signer")

@@ -6,6 +6,7 @@ import datetime as dt
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from bursar.errors import (
 )
 from bursar.kms.client import KmsClient
 from bursar.kms.control import calling
-from bursar.kms.keys import Keys, NewKey, require_alias, spki_pem
+from bursar.kms.keys import KeyDescription, Keys, NewKey, require_alias, spki_pem
 
 PREFIX = "arn:aws:kms:us-east-1:111122223333:key/"
 BORN = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -373,3 +374,18 @@ def test_the_pem_is_what_cryptography_writes() -> None:
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     der = public.public_bytes(serialization.Encoding.DER, form)
     assert spki_pem(der).encode() == public.public_bytes(serialization.Encoding.PEM, form)
+
+
+def test_a_key_whose_private_half_somebody_brought_along_is_no_signer() -> None:
+    described = KeyDescription(
+        key_arn="arn",
+        key_id="id",
+        key_spec="ECC_SECG_P256K1",
+        key_usage="SIGN_VERIFY",
+        state="Enabled",
+        created_at=dt.datetime(2026, 11, 1, tzinfo=dt.UTC),
+        description="",
+        is_multi_region=False,
+    )
+    assert described.can_sign
+    assert not replace(described, origin="EXTERNAL").can_sign

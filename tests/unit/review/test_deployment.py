@@ -90,7 +90,7 @@ def test_a_wallet_is_deployed_by_the_first_operation_of_a_nonce_key_only() -> No
         (birth(validator=THIEF), "root validator is"),
         (birth(kind=b"\x02"), "type 2"),
         (birth(owner=bytes.fromhex(THIEF[2:])), "would obey"),
-        (birth(owner=b""), "would obey"),
+        (birth(owner=b""), "would obey a validator's own data, not this signer"),
         (birth(owner=bytes(21)), "would obey"),
         (birth() + b"\0", "after its end"),
         (b"\x12\xaf\x32\x2c" + birth()[4:], "not Kernel's initialize"),

@@ -21,7 +21,7 @@ def test_the_root_validators_nonce_is_read_as_the_sandbox_wrote_it(key: int, seq
 @pytest.mark.parametrize(
     ("mode", "kind", "said"),
     [
-        (1, 0, "mode enable and type root validator"),
+        (1, 0, "mode enable and type root validator;"),
         (2, 0, "mode install and type root validator"),
         (0, 1, "mode default and type validator;"),
         (0, 2, "mode default and type permission;"),

@@ -168,7 +168,7 @@ def test_an_inflated_fee_is_shown_as_it_is_and_cannot_hide_from_the_hash() -> No
 def test_a_dropped_paymaster_makes_the_wallet_pay_and_is_said() -> None:
     found = reviewed(asked(replace(OPERATION, paymaster=None)))
     assert found.fee.paymaster is None
-    assert "paid by the wallet" in found.sentence
+    assert "paid by the wallet, from" in found.sentence
 
 
 def test_a_changed_hash_is_unverifiable() -> None:
@@ -279,6 +279,7 @@ def test_a_signer_change_is_shown_as_one() -> None:
     change = kernel.Call(VALIDATOR, 0, call_data("addSigner(address)", OTHER))
     found = explain(doing(change), signer=SIGNER, wallet=WALLET)
     assert found.kind is ReviewKind.SIGNER_CHANGE
+    assert found.to_dict()["kind"] == "signer_change"
     assert found.sentence.startswith(f"add the signer {OTHER} on")
     mixed = explain(doing(PAY, change), signer=SIGNER, wallet=WALLET)
     assert mixed.kind is ReviewKind.OTHER

@@ -23,9 +23,16 @@ class Expectations:
     users: frozenset[str]
     administrators: frozenset[str]
     named: frozenset[str]
+    door: str = ""
 
-    def hold(self, principal: Principal, ability: str, statements: tuple[str, ...]) -> bool:
-        """Tell whether somebody is meant to have an ability, by way of these statements."""
+    def hold(
+        self,
+        principal: Principal,
+        ability: str,
+        statements: tuple[str, ...],
+        conditions: tuple[str, ...] = (),
+    ) -> bool:
+        """Tell whether somebody is meant to have an ability, by way of these statements under these conditions."""
         if principal.id in self.named:
             return True
         if principal.kind == "root":
@@ -38,13 +45,21 @@ class Expectations:
             return bool(self.invoke_policy) and any(called in each for each in statements)
         if ability == "change-key":
             return principal.id in self.administrators
-        return self._service(principal, ability, statements)
+        return principal.kind == "service" and self._service(
+            principal, ability, statements, conditions
+        )
 
-    def _service(self, principal: Principal, ability: str, statements: tuple[str, ...]) -> bool:
-        if principal.kind != "service":
-            return False
+    def _service(
+        self,
+        principal: Principal,
+        ability: str,
+        statements: tuple[str, ...],
+        conditions: tuple[str, ...],
+    ) -> bool:
         if ability == "sign-by-function":
-            return principal.id.startswith("apigateway.")
+            # Without this API's own ARN as the source, any API of any account could be behind it.
+            bound = bool(self.door) and any(self.door in each for each in conditions)
+            return bound and principal.id.startswith("apigateway.")
         trust = f"trust of role {self.role.rpartition('/')[2]}: "
         of_the_signer = any(each.startswith(trust) for each in statements)
         return ability == "become-signer" and of_the_signer and principal.id.startswith(_COMPUTE)
@@ -61,7 +76,13 @@ def expectations(snapshot: Snapshot, named: Iterable[str] = ()) -> Expectations:
         users=frozenset(users),
         administrators=frozenset(others - users),
         named=frozenset(named),
+        door=_door(snapshot),
     )
+
+
+def _door(snapshot: Snapshot) -> str:
+    api, stage = snapshot.outputs.get("ApiId"), snapshot.outputs.get("Stage")
+    return f":{snapshot.account}:{api}/{stage}/POST/" if api and stage else ""
 
 
 def _of_template(snapshot: Snapshot) -> tuple[Statement, ...]:

@@ -205,5 +205,8 @@ def _finding(answers: list[_Answer], expecting: Expectations) -> Finding:
         Path(tuple(actions), resource, way.statements, way.conditions)
         for (resource, way), actions in sorted(paths.items(), key=lambda each: str(each[0]))
     )
-    expected = any(expecting.hold(person.principal, ability, path.statements) for path in made)
+    # Every way has to be meant: one that is must not hide another that is not.
+    expected = all(
+        expecting.hold(person.principal, ability, path.statements, path.conditions) for path in made
+    )
     return Finding(person.principal, ability, made, expected, person.last_used)

@@ -14,6 +14,7 @@ from bursar.strict_json import NotStrictJson
 
 # What the function's log, `bursar transfer send --json`, `bursar sign --json` and the signing API call KMS's id.
 _NAMES = ("kmsRequestId", "signing_request_id", "request_id", "requestId")
+MOST_UNANSWERED = 4
 _TIMES = ("at", "time", "timestamp")
 
 
@@ -153,8 +154,10 @@ def _text(value: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    return value if type(value) is int and 0 < value <= 100 else 0
+    # The client gives up after four attempts: more unanswered ones than that is no record of its making.
+    return value if type(value) is int and 0 < value <= MOST_UNANSWERED else 0
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and 0 <= value <= 900_000 else 0.0
+    # API Gateway waits 29 s, and the function never longer.
+    return float(value) if isinstance(value, int | float) and 0 <= value <= 30_000 else 0.0

@@ -18,7 +18,7 @@ _LONGEST = {
     "${AWS::Partition}": 10,
     "${AWS::Region}": 14,
     "${AWS::AccountId}": 12,
-    "${AWS::StackName}": 128,
+    "${AWS::StackName}": 40,
     "${FunctionRole.Arn}": 100,
     "${FunctionRole}": 64,
     "${FunctionLog}": 148,

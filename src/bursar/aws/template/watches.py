@@ -49,11 +49,14 @@ _FUNCTION_EVENTS = (
     "AddPermission*",
     "RemovePermission*",
     "CreateFunctionUrlConfig*",
+    "UpdateFunctionUrlConfig*",
+    "DeleteAlias*",
     "CreateEventSourceMapping*",
     "PutRuntimeManagementConfig*",
     "DeleteFunction*",
 )
 _ROLE_EVENTS = (
+    "CreateRole",
     "PutRolePolicy",
     "DeleteRolePolicy",
     "AttachRolePolicy",
@@ -107,7 +110,9 @@ _BUCKET_EVENTS = (
     "DeleteBucketPublicAccessBlock",
 )
 _RECORDS_KEY_EVENTS = ("PutKeyPolicy", "ScheduleKeyDeletion", "DisableKey")
-_ALARM_EVENTS = ("DeleteAlarms", "DisableAlarmActions", "SetAlarmState")
+_ALARM_EVENTS = ("DeleteAlarms", "DisableAlarmActions", "SetAlarmState", "PutMetricAlarm")
+# A pattern reaches into a list by place only.
+_ALARM_NAMES = ("alarmName", *(f"alarmNames[{at}]" for at in range(8)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +252,7 @@ def _role() -> Watch:
 def _function() -> Watch:
     named = any_of(
         is_("$.requestParameters.functionName", "${Function}"),
+        is_("$.requestParameters.functionName", "${Function}:*"),
         is_("$.requestParameters.functionName", "*:${Function}*"),
         is_("$.errorMessage", "*:${Function}*"),
     )
@@ -289,9 +295,7 @@ def _records(plan: StackPlan) -> Watch:
     ours = "${AWS::StackName}-*"
     alarms = all_of(
         *call("monitoring.amazonaws.com", _ALARM_EVENTS),
-        any_of(
-            *(is_(f"$.requestParameters.{name}", ours) for name in ("alarmName", "alarmNames[0]"))
-        ),
+        any_of(*(is_(f"$.requestParameters.{name}", ours) for name in _ALARM_NAMES)),
     )
     return Watch(
         "RecordChanges",

@@ -42,7 +42,8 @@ def command(shell: Shell, stack: str | None) -> None:
 
 def _table(found: Drift, function: list[str]) -> Any:
     if not found.drifted and not function:
-        return f"as deployed: {found.in_sync} resources, and the function"
+        rest = f"; {len(found.unchecked)} were not compared" if found.unchecked else ""
+        return f"as deployed: {len(found.in_sync)} resources, and the function{rest}"
     rows: list[tuple[str, ...]] = []
     for each in found.drifted:
         if each.gone:

@@ -34,7 +34,7 @@ def command(shell: Shell, /, *, no_doctor: bool, split: bool, why: bool, **optio
     change the function, its role and the key's policy can get there: give it to few. With --account nothing is
     asked of AWS.
     """
-    from bursar.aws.grants import POLICY_LIMIT, policy_size, split_policy
+    from bursar.aws.grants import POLICY_LIMIT, ROLE_LIMIT, policy_size, split_policy
     from bursar.aws.permissions import deployer_policy, needed
 
     plan, place = _where(shell, options)
@@ -52,9 +52,15 @@ def command(shell: Shell, /, *, no_doctor: bool, split: bool, why: bool, **optio
     policy = deployer_policy(plan, place, checks=not no_doctor)
     documents = split_policy(policy)
     if len(documents) > 1 and not split:
+        size = policy_size(policy)
+        way = (
+            "put it on the role itself, or "
+            if size <= ROLE_LIMIT
+            else "not even a role's own does: "
+        )
         shell.say(
-            f"It has {policy_size(policy)} characters, and a managed policy holds {POLICY_LIMIT}: "
-            f"put it on the role itself, or --split it into {len(documents)}"
+            f"It has {size} characters, and a managed policy holds {POLICY_LIMIT}: "
+            f"{way}--split it into {len(documents)} managed policies"
         )
     shown = replace(shell, json=True)  # a policy is JSON, for a person too
     shown.result(documents if split else policy)

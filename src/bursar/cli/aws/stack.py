@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bursar.cli.aws import planning
-from bursar.cli.shell import Shell, shared_options
+from bursar.cli.shell import Shell, fields, shared_options
 
 if TYPE_CHECKING:
     from bursar.aws.changes import Change, Preview
@@ -171,26 +171,31 @@ def destroy(shell: Shell, stack: str | None, delete_key: str | None, *, yes: boo
     from bursar.aws.removal import destroy as remove
 
     name = planning.stack_name(shell, stack)
-    what = f"Delete the protected stack {name} and its code? The key stays."
+    cloud = planning.cloud(shell)
+    what = f"Delete the protected stack {name} in {cloud.region} and its code? The key stays."
     if delete_key:
         what = (
-            f"Delete the protected stack {name}, its code, "
+            f"Delete the protected stack {name} in {cloud.region}, its code, "
             f"and the key {delete_key} after {DELETION_DAYS} days?"
         )
     shell.confirm(what, yes=yes)
     with shell.waiting(f"Deleting {name}") as update:
-        removal = remove(
-            planning.cloud(shell), name, lambda event: update(_line(event)), delete_key=delete_key
-        )
+        removal = remove(cloud, name, lambda event: update(_line(event)), delete_key=delete_key)
     if removal.key_deleted_on:
         shell.say(
             f"To keep the key after all: aws kms cancel-key-deletion --key-id {removal.key_arn}"
         )
     elif removal.key_arn:
-        shell.say("The key and its alias stay; deploying again finds them.")
+        shell.say("The key and its alias stay; deploying again takes them back.")
+        shell.say(
+            "Until then a role that is made under the signer's name could sign. To prevent it: "
+            f"aws kms disable-key --key-id {removal.key_arn}"
+        )
     for name, where in removal.kept.items():
         shell.say(f"stays, as evidence: {name} {where}")
-    shell.result(asdict(removal))
+    result = asdict(removal)
+    human = {name: value for name, value in result.items() if name != "kept"}
+    shell.result(result, fields(human))
 
 
 class _Progress:
@@ -263,7 +268,12 @@ def _confirm(shell: Shell, cloud: Cloud, preview: Preview, *, yes: bool) -> None
 
     try:
         count = len(preview.changes)
-        what = f"Make these {count} changes?" if count else "Change the stack's outputs?"
+        where = f"in account {cloud.account}, {cloud.region}"
+        what = (
+            f"Make these {count} changes {where}?"
+            if count
+            else f"Change the stack's outputs {where}?"
+        )
         shell.confirm(what, yes=yes)
     except BaseException:
         discard(cloud, preview)
@@ -276,8 +286,6 @@ def _line(event: StackEvent) -> str:
 
 
 def _show(shell: Shell, found: Deployment, **more: Any) -> None:
-    from bursar.cli.shell import fields
-
     apart = ("ApiUrl", "ApiId", "Stage", "BlindSigning")
     code = "as deployed" if found.code_is_ours else "changed outside this stack"
     changed = f"changed outside this stack: {', '.join(found.differences)}"

@@ -117,7 +117,7 @@ def live(**changes: Any) -> Any:
     aliases = [{"Name": "live", "FunctionVersion": "1"}]
     return service(
         get_function_configuration=found,
-        get_paginator=paging({"Aliases": aliases, "Versions": versions}),
+        get_paginator=paging({"Aliases": aliases, "Versions": versions, "FunctionUrlConfigs": []}),
     )
 
 
