@@ -18,12 +18,12 @@ PLAN = StackPlan()
 SHARED = StackPlan(key=KeyPlan(users=(ROLE_USER, IAM_USER)))
 
 
-def session_of(role: str) -> dict[str, Any]:
-    """Who a session of a role is, in CloudTrail's words."""
+def session_of(role: str, session: str = FUNCTION) -> dict[str, Any]:
+    """Who a session of a role is, in CloudTrail's words. Lambda calls a session after its function."""
     name = role.rsplit("/", 1)[1]
     return {
         "type": "AssumedRole",
-        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/session",
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{session}",
         "sessionContext": {"sessionIssuer": {"type": "Role", "arn": role, "userName": name}},
     }
 
@@ -101,6 +101,14 @@ def test_the_signers_own_signatures_and_failures_are_not_foreign() -> None:
     for who in (session_of(ROLE), session_of(ROLE_USER), user(IAM_USER)):
         assert seen(signing(who), SHARED) == set()
     assert seen(signing(session_of(ROLE_USER))) == {"ForeignSignatures"}
+
+
+def test_another_function_under_the_signers_role_is_somebody_else() -> None:
+    other = session_of(ROLE, "somebodys-function")
+    assert seen(signing(other)) == {"ForeignSignatures"}
+    assert seen(denied(other)) == {"ForeignAttempts"}
+    for compute in ("ecs", "ec2"):  # whose sessions have names of AWS's making
+        assert seen(signing(other), StackPlan(compute=compute)) == set()
 
 
 def test_a_key_named_by_its_id_or_alias_is_the_same_key_and_another_key_is_not() -> None:
