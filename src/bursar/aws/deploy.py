@@ -228,10 +228,10 @@ def status(cloud: Cloud, stack: str) -> Deployment:
 def plan_stack(cloud: Cloud, request: DeployRequest, stack: Stack | None) -> StackPlan:
     """Return the whole plan of a request: with the key it uses, and what this account and Region ask for.
 
-    A key that is named, or that the alias leads to already, is used; a stack keeps the key it has. The address of
-    a key that the stack makes is never pinned: it is not known before the first deployment, and pinning it at the
-    second would add nothing, since the function is given the key's ARN, not its alias, and no key pair of KMS
-    ever becomes another.
+    A key that is named is used; a stack keeps the key it has, or that an earlier one of its name left. The
+    address of a key that the stack makes is never pinned: it is not known before the first deployment, and
+    pinning it at the second would add nothing, since the function is given the key's ARN, not its alias, and no
+    key pair of KMS ever becomes another.
     """
     plan = preflight.fitted(cloud, request.plan, stack, request.stack)
     if cloud.emulated:

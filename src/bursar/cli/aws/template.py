@@ -31,9 +31,9 @@ from bursar.cli.shell import Shell, shared_options
 def command(shell: Shell, /, compute: Any, *, logs_for_region: bool, **options: Any) -> None:
     """Print the CloudFormation template that `deploy` would use. Nothing is asked of AWS.
 
-    So an existing key must be named by its ARN, and its address is not pinned; `deploy` looks both up. Without one
-    the template makes a key, where `deploy` uses the key that the alias leads to already. The code's bucket, key
-    and hash are parameters.
+    So an existing key must be named by its ARN, and its address is not pinned; `deploy` looks both up. Without
+    one the template makes a key, where `deploy` takes back one that an earlier stack of its name left. The code's
+    bucket, key and hash are parameters.
     """
     from bursar.aws.plan import require_sound
     from bursar.aws.template import build_template, template_text
