@@ -28,7 +28,6 @@ from bursar.chains.evm import Scheme
 from bursar.errors import (
     AwsCredentials,
     BursarError,
-    ConfigError,
     DigestError,
     KmsCredentials,
     MalformedSignature,
@@ -382,45 +381,6 @@ def test_the_request_is_signed_as_botocore_signs_it(door: Door, address: str) ->
     )
     assert sent.headers["authorization"].endswith(f"Signature={expected}")
     assert CALLER.secret_access_key not in str(sent.headers)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://abc.execute-api.us-east-1.amazonaws.com/prod/",
-        "https://user@abc.execute-api.us-east-1.amazonaws.com/",
-        "https://abc.execute-api.us-east-1.amazonaws.com/prod/?a=1",
-        "https://abc.execute-api.us-east-1.amazonaws.com/a b",
-        "https://[half/",
-        "https://host:port/",
-        "https://host:0/",
-        "https://host:70000/",
-        "https://ü.example/",
-        "https:///x",
-        "https://ho st/",
-        "https://a.example\n/",
-        "https://a..example/",
-        "https://-a.example/",
-        "https://a%2eexample/",
-        "https://@a.example/",
-        "https://[fe80::1%25eth0]/",
-        f"https://{'a' * 64}.example/",
-        "http://127.evil.example/",
-        "nothing",
-        "",
-    ],
-)
-def test_a_url_that_is_no_apis_is_refused(door: Door, address: str, url: str) -> None:
-    client = httpx2.Client(transport=httpx2.MockTransport(door.api))
-    with pytest.raises(ConfigError):
-        ApiSigner(Api(url, "us-east-1"), address, credentials=lambda: CALLER, client=client)
-
-
-def test_the_apis_own_region_counts_more_than_the_settings() -> None:
-    assert Api.at(URL, "eu-west-1").region == "us-east-1"
-    assert Api.at("http://127.0.0.1:4566/restapis/x/prod/", "eu-west-1").region == "eu-west-1"
-    with pytest.raises(ConfigError):
-        Api.at("http://127.0.0.1:4566/restapis/x/prod/")
 
 
 def answer(address: str, **changes: Any) -> bytes:

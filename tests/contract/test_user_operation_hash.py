@@ -9,31 +9,17 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from bursar.review.operation import ENTRY_POINT, read_operation
 from bursar.sandbox.chain import Artifacts, Rpc, deploy_contracts
 from bursar.sandbox.chain.abi import call_data
 from bursar.sandbox.chain.bundler import Bundler
 from bursar.sandbox.chain.deploy import first_account
-from bursar.sandbox.chain.userop import PACKED_TYPE, Gas, Paymaster, UserOperation
+from bursar.sandbox.chain.userop import PACKED_TYPE, UserOperation
 from bursar.sandbox.setup import tools
+from tests.user_operations import OPERATIONS
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors/user_operations.json").read_text())
-
-ADDRESS = st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex())
-GAS = st.integers(0, 2**120 - 1)
-OPERATIONS = st.builds(
-    UserOperation,
-    sender=ADDRESS,
-    nonce=st.integers(0, 2**256 - 1),
-    call_data=st.binary(max_size=300),
-    gas=st.builds(Gas, GAS, GAS, GAS, GAS, GAS),
-    paymaster=st.none() | st.builds(Paymaster, ADDRESS, GAS, GAS, st.binary(max_size=80)),
-    factory=st.none() | ADDRESS,
-    factory_data=st.binary(max_size=80),
-    signature=st.binary(max_size=80),
-)
 
 
 @pytest.fixture(scope="module")

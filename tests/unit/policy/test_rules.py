@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
-
 import pytest
 
 from bursar.policy.decision import Outcome
-from bursar.policy.model import Callers, Chain, Hours, Recipients, Span, Token
+from bursar.policy.model import Callers, Chain, Recipients, Token
 from bursar.policy.proposal import Kind, Payment
 from tests.unit.policy.treasury import (
     ACME,
@@ -14,13 +12,11 @@ from tests.unit.policy.treasury import (
     BASIC,
     CLOSED,
     DAY,
-    NOW,
     OTHER_CONTRACT,
     PAYROLL,
     SESSION,
     STRANGER,
     USDC,
-    WIDGETS,
     judge,
     other,
     payment,
@@ -369,183 +365,6 @@ def test_a_token_without_decimals_is_counted_in_whole_units():
     token = Token(0, 10, frozenset({f"base-sepolia:{USDC.lower()}"}))
     decision = judge(policy(tokens={"usdc": token}), proposal(payment(amount=11)))
     assert said(decision, "tokens.usdc.per_transfer") == [("refused", "11 usdc", "at most 10 usdc")]
-
-
-# Recipients
-
-
-@pytest.mark.parametrize(
-    ("registered", "recipient", "standing", "refused"),
-    [
-        ("no", ACME, None, []),
-        ("no", ACME, False, []),
-        ("no", WIDGETS.upper().replace("0X", "0x"), None, []),
-        ("no", STRANGER, True, ["recipients.allow"]),
-        ("no", None, True, ["recipients.allow"]),
-        ("no", "email:ada@example.com", True, ["recipients.allow"]),
-        ("enough", ACME, None, []),
-        ("enough", STRANGER, True, []),
-        ("enough", STRANGER, False, ["recipients.allow"]),
-        ("enough", STRANGER, None, ["recipients.allow"]),
-        ("enough", None, True, ["recipients.allow"]),
-        ("required", ACME, True, []),
-        ("required", ACME, False, ["recipients.registered"]),
-        ("required", ACME, None, ["recipients.registered"]),
-        ("required", STRANGER, True, ["recipients.allow"]),
-    ],
-)
-def test_who_may_be_paid(registered, recipient, standing, refused):
-    rules = policy(f'[recipients]\nregistered = "{registered}"')
-    decision = judge(rules, proposal(payment(recipient=recipient, registered=standing)))
-    assert refusing(decision) == refused
-
-
-def test_the_refusal_of_a_recipient_says_who_and_how_many_there_are():
-    decision = judge(policy(), proposal(payment(recipient=STRANGER)))
-    assert said(decision, "recipients.allow") == [("refused", STRANGER, "2 listed")]
-    assert said(judge(policy(), proposal()), "recipients.allow") == [
-        ("allowed", f"acme, {ACME}", "2 listed")
-    ]
-    assert said(judge(policy(), proposal(payment(recipient=None))), "recipients.allow") == [
-        ("refused", "not known", "2 listed")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("standing", "shown"),
-    [(True, "registered"), (False, "not registered"), (None, "registration not known")],
-)
-def test_the_standing_of_a_recipient_is_shown_where_it_counts(standing, shown):
-    asked = proposal(payment(registered=standing))
-    enough = judge(policy('[recipients]\nregistered = "enough"'), asked)
-    assert said(enough, "recipients.allow") == [
-        ("allowed", f"acme, {ACME}, {shown}", "2 listed, or registered")
-    ]
-    required = judge(policy('[recipients]\nregistered = "required"'), asked)
-    outcome = "allowed" if standing else "refused"
-    assert said(required, "recipients.registered") == [
-        (outcome, f"{ACME}, {shown}", "registered recipients only")
-    ]
-
-
-@pytest.mark.parametrize("registered", ["no", "enough", "required"])
-def test_deny_wins_over_every_way_of_being_allowed(registered):
-    rules = policy(
-        f'[recipients]\nregistered = "{registered}"\n[recipients.deny]\nwas-acme = "{ACME}"'
-    )
-    decision = judge(rules, proposal(payment(registered=True)))
-    assert refusing(decision) == ["recipients.deny"]
-    assert said(decision, "recipients.deny") == [
-        ("refused", f"was-acme, {ACME}", "1 may not be paid")
-    ]
-
-
-def test_where_some_are_denied_a_recipient_nobody_knows_is_refused_by_that_too():
-    rules = policy(f'[recipients.deny]\nclosed = "{CLOSED}"', allow=frozenset({"blind_signing"}))
-    unknown = other(Kind.BLIND_DIGEST, payments=(payment(recipient=None),))
-    assert said(judge(rules, unknown), "recipients.deny") == [
-        ("refused", "not known", "1 may not be paid")
-    ]
-    assert said(judge(rules, proposal()), "recipients.deny") == [
-        ("allowed", ACME, "1 may not be paid")
-    ]
-
-
-def test_one_denied_recipient_among_several_is_enough():
-    rules = policy(f'[recipients.deny]\nclosed = "{CLOSED}"', calls_at_most=2)
-    decision = judge(rules, proposal(payment(), payment(recipient=CLOSED)))
-    assert refusing(decision) == ["recipients.deny", "recipients.allow"]
-
-
-@pytest.mark.parametrize(
-    ("age", "outcome"),
-    [
-        (timedelta(days=1), "allowed"),
-        (timedelta(days=1) - timedelta(microseconds=1), "refused"),
-        (timedelta(days=30), "allowed"),
-        (timedelta(0), "refused"),
-        (timedelta(days=-30), "refused"),
-    ],
-)
-def test_a_new_recipient_waits_out_the_delay_to_the_moment(age, outcome):
-    rules = policy('[recipients]\nnew_delay = "24h"')
-    decision = judge(rules, proposal(), first_seen={ACME: NOW - age})
-    value = f"{ACME}, first seen {(NOW - age).isoformat()}"
-    assert said(decision, "recipients.new_delay") == [(outcome, value, "known for 1 day")]
-
-
-def test_a_recipient_nobody_knows_since_when_is_refused():
-    rules = policy('[recipients]\nnew_delay = "24h"')
-    decision = judge(rules, proposal(), first_seen={STRANGER: NOW - timedelta(days=9)})
-    assert said(decision, "recipients.new_delay") == [
-        ("refused", f"{ACME}, first seen not known", "known for 1 day")
-    ]
-    nobody = judge(rules, proposal(payment(recipient=None)))
-    assert said(nobody, "recipients.new_delay")[0][1] == "a recipient, first seen not known"
-
-
-# Hours
-
-
-def hours(*opening: str, zone: str = "Europe/Berlin") -> str:
-    return f'[hours]\nzone = "{zone}"\nopen = {list(opening)}'
-
-
-@pytest.mark.parametrize(
-    ("at", "outcome", "value"),
-    [
-        (datetime(2026, 11, 25, 7, 59, 59, tzinfo=UTC), "refused", "wed 08:59"),
-        (datetime(2026, 11, 25, 8, 0, tzinfo=UTC), "allowed", "wed 09:00"),
-        (datetime(2026, 11, 25, 16, 29, 59, tzinfo=UTC), "allowed", "wed 17:29"),
-        (datetime(2026, 11, 25, 16, 30, tzinfo=UTC), "refused", "wed 17:30"),
-        (datetime(2026, 11, 28, 12, 0, tzinfo=UTC), "refused", "sat 13:00"),
-        # In summer the same clock is an hour earlier in UTC.
-        (datetime(2026, 7, 1, 7, 0, tzinfo=UTC), "allowed", "wed 09:00"),
-        (datetime(2026, 7, 1, 15, 30, tzinfo=UTC), "refused", "wed 17:30"),
-        # The day is the zone's own: Sunday in UTC, Monday in Berlin.
-        (datetime(2026, 11, 29, 23, 30, tzinfo=UTC), "refused", "mon 00:30"),
-        (datetime(2026, 11, 25, 9, 0, tzinfo=timezone(timedelta(hours=1))), "allowed", "wed 09:00"),
-    ],
-)
-def test_the_hours_are_on_the_zones_own_clocks(at, outcome, value):
-    decision = judge(policy(hours("mon-fri 09:00-17:30")), proposal(), now=at)
-    limit = "open mon-fri 09:00-17:30, Europe/Berlin"
-    assert said(decision, "hours") == [(outcome, value, limit)]
-
-
-def test_an_hour_that_happens_twice_is_open_both_times():
-    rules = policy(hours("sun 02:00-03:00"))
-    for utc_hour in (0, 1):
-        at = datetime(2026, 10, 25, utc_hour, 30, tzinfo=UTC)
-        assert judge(rules, proposal(), now=at).outcome is Outcome.ALLOWED
-    after = datetime(2026, 10, 25, 2, 0, tzinfo=UTC)
-    assert judge(rules, proposal(), now=after).outcome is Outcome.REFUSED
-
-
-@pytest.mark.parametrize("zone", ["Europe/Berlinn", "../etc/passwd", "/etc/localtime", "", "a\0b"])
-def test_a_zone_that_cannot_be_found_refuses(zone):
-    rules = policy(hours=Hours(zone, (Span(0, 7 * 24 * 60),)))
-    assert said(judge(rules, proposal()), "hours") == [
-        (
-            "refused",
-            f"there is no time zone data for {zone} here",
-            f"open mon 00:00-sun 24:00, {zone}",
-        )
-    ]
-
-
-@pytest.mark.parametrize("problem", [KeyError, ValueError, OSError])
-def test_a_machine_without_time_zone_data_refuses(problem):
-    def none(name: str) -> tzinfo:
-        raise problem(name)
-
-    decision = judge(policy(hours("mon-sun 00:00-24:00")), proposal(), zones=none)
-    assert refusing(decision) == ["hours"]
-
-
-def test_hours_that_are_never_open_refuse():
-    decision = judge(policy(hours()), proposal())
-    assert said(decision, "hours") == [("refused", "wed 13:00", "open never, Europe/Berlin")]
 
 
 # Together

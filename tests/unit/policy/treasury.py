@@ -8,7 +8,7 @@ from typing import Any
 
 from bursar.policy.decide import decide
 from bursar.policy.decision import Decision, Judgement
-from bursar.policy.document import read_policy
+from bursar.policy.document import read_document, read_policy
 from bursar.policy.model import Policy
 from bursar.policy.proposal import Approval, Circumstances, Kind, Payment, Proposal, Spent
 from bursar.policy.windows import windows
@@ -100,3 +100,10 @@ def said(decision: Decision, rule: str) -> list[tuple[str, str, str]]:
 
 def refusing(decision: Decision) -> list[str]:
     return [each.rule for each in decision.refusals]
+
+
+def findings(text: str) -> list[tuple[int, int, str, str | None]]:
+    """Line, column, message and hint of everything wrong with a policy's text."""
+    found = read_document(text).findings
+    assert all(each.severity == "error" for each in found)
+    return [(each.line, each.column, each.message, each.hint) for each in found]

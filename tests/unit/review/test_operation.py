@@ -12,25 +12,12 @@ from hypothesis import strategies as st
 from bursar.review.operation import ENTRY_POINT, read_operation
 from bursar.review.refusals import Unverifiable
 from bursar.sandbox.chain import deploy
-from bursar.sandbox.chain.userop import Gas, Paymaster, UserOperation
+from bursar.sandbox.chain.userop import UserOperation
 from tests.unit.review.scene import FACTORY, OPERATION, SPONSOR
+from tests.user_operations import OPERATIONS
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors/user_operations.json").read_text())
 GOOD = replace(OPERATION, factory=FACTORY, factory_data=b"born").to_api()
-
-ADDRESS = st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex())
-GAS = st.integers(0, 2**120 - 1)
-OPERATIONS = st.builds(
-    UserOperation,
-    sender=ADDRESS,
-    nonce=st.integers(0, 2**256 - 1),
-    call_data=st.binary(max_size=300),
-    gas=st.builds(Gas, GAS, GAS, GAS, GAS, GAS),
-    paymaster=st.none() | st.builds(Paymaster, ADDRESS, GAS, GAS, st.binary(max_size=80)),
-    factory=st.none() | ADDRESS,
-    factory_data=st.binary(max_size=80),
-    signature=st.binary(max_size=80),
-)
 
 
 @pytest.mark.parametrize("vector", VECTORS["operations"], ids=lambda vector: vector["note"])
