@@ -144,6 +144,7 @@ def _wheel_files(wheel: Wheel) -> Iterator[tuple[str, bytes]]:
                 if _WANTED.match(name):
                     yield name, archive.read(name)
     except (OSError, zipfile.BadZipFile, NotImplementedError):
+        # The last is zipfile's for a compression or an encryption it does not know.
         raise AwsError(
             f"{wheel.path} cannot be read", hint="delete it and run the command again"
         ) from None
