@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bursar.errors import (
+    AlreadySigned,
     BursarError,
     ComplianceError,
     CrossmintOutcomeUnknown,
@@ -13,25 +14,36 @@ from bursar.errors import (
     KmsThrottled,
     KmsTimeout,
     KmsUnavailable,
+    LedgerUnavailable,
+    NotAwaitingApproval,
+    NotWaiting,
     Refused,
     RequestTooLarge,
     SettlementTimeout,
     SignatureError,
     SignerMismatch,
+    SigningInProgress,
     SigningServiceDenied,
     SigningServiceRefused,
+    Unverifiable,
 )
 
 _BRANCH_HTTP: dict[type[BursarError], int] = {
     RequestTooLarge: 413,
     InputError: 400,
     SignerMismatch: 403,
+    SigningInProgress: 503,
+    AlreadySigned: 409,
+    NotWaiting: 409,
+    NotAwaitingApproval: 409,
     Refused: 403,
+    IntentMismatch: 403,
     SignatureError: 502,
     KmsThrottled: 429,
     KmsTimeout: 504,
     KmsUnavailable: 503,
     KmsError: 502,
+    LedgerUnavailable: 503,
     BursarError: 500,
 }
 
@@ -42,6 +54,8 @@ _BRANCH_EXIT: dict[type[BursarError], int] = {
     SigningServiceDenied: 3,
     SigningServiceRefused: 3,
     IntentMismatch: 4,
+    Unverifiable: 4,
+    SigningInProgress: 5,
     KeyReplacementForbidden: 3,
     SignatureError: 4,
     CrossmintOutcomeUnknown: 5,

@@ -17,7 +17,13 @@ BursarError
 ├── Refused                    a request that is understood and turned down
 │   ├── BlindSigningDisabled   a bare hash, where only reviewed transactions are signed
 │   ├── SignerMismatch         a request for another signer than this one
-│   └── UnsupportedOperation   something this kind of signer cannot do
+│   ├── UnsupportedOperation   something this kind of signer cannot do
+│   ├── Unverifiable           what would be signed cannot be shown to be what it is said to be
+│   ├── PolicyViolation        a rule of the policy turned it down
+│   ├── NeedsApproval          others must consent first
+│   ├── NotWaiting             a consent to something that waits for none
+│   ├── AlreadySigned          the same payment was signed before, as another operation
+│   └── SigningInProgress      retryable: the same operation is being signed at this moment
 ├── KmsError                   AWS KMS turned the call down, or could not be reached
 │   ├── KmsThrottled           retryable
 │   ├── KmsUnavailable         retryable: internal error, dependency timeout, broken connection
@@ -64,6 +70,9 @@ BursarError
 │   ├── NotAwaitingApproval    nothing is waiting for this signer
 │   ├── IntentMismatch         the transaction is not what was asked for
 │   └── SettlementTimeout      retryable: still not final when we stopped waiting
+├── LedgerError                the key's memory failed: what was spent, who consented, what was signed
+│   ├── LedgerUnavailable      retryable: it could not be reached, or somebody else always came first
+│   └── LedgerDamaged          a record in it is not what was written
 └── SandboxError               the local world could not be brought up
 ```
 
@@ -182,6 +191,88 @@ class SignerMismatch(Refused):
 
 class UnsupportedOperation(Refused):
     code = "unsupported_operation"
+
+
+class Unverifiable(Refused):
+    """What would be signed cannot be shown to be what it is said to be.
+
+    `what` names the part, in Crossmint's words where it has one: `userOperationHash`, `nonce`, `factory`.
+    """
+
+    code = "unverifiable"
+
+    def __init__(self, message: str, *, hint: str | None = None, what: str = "transaction") -> None:
+        super().__init__(message, hint=hint)
+        self.what = what
+
+
+class PolicyViolation(Refused):
+    """The policy turned a transaction down.
+
+    `rule` is the rule's name as the policy file has it, `value` what the transaction has, `limit` what the rule
+    allows.
+    """
+
+    code = "policy_violation"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        rule: str = "",
+        value: str = "",
+        limit: str = "",
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
+        self.value = value
+        self.limit = limit
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error body of the signing contract, with the rule, the value and the limit."""
+        return super().to_dict() | {"rule": self.rule, "value": self.value, "limit": self.limit}
+
+
+class NeedsApproval(Refused):
+    """Others must consent before this is signed.
+
+    `digest` is what they consent to, 0x hex; `missing` more are needed, and those of `not_from` would not count.
+    """
+
+    code = "needs_approval"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        digest: str = "",
+        missing: int = 0,
+        not_from: tuple[str, ...] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.digest = digest
+        self.missing = missing
+        self.not_from = not_from
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error body of the signing contract, with the digest and how many consents are missing."""
+        more = {"digest": self.digest, "missing": self.missing, "notFrom": list(self.not_from)}
+        return super().to_dict() | more
+
+
+class NotWaiting(Refused):
+    code = "not_waiting"
+
+
+class AlreadySigned(Refused):
+    code = "already_signed"
+
+
+class SigningInProgress(Refused):
+    code = "signing_in_progress"
+    retryable = True
 
 
 class KmsError(BursarError):
@@ -442,6 +533,19 @@ class IntentMismatch(TransferError):
 class SettlementTimeout(TransferError):
     code = "settlement_timeout"
     retryable = True
+
+
+class LedgerError(BursarError):
+    code = "ledger_error"
+
+
+class LedgerUnavailable(LedgerError):
+    code = "ledger_unavailable"
+    retryable = True
+
+
+class LedgerDamaged(LedgerError):
+    code = "ledger_damaged"
 
 
 class SandboxError(BursarError):

@@ -1,0 +1,165 @@
+"""One key's book: look, plan a page, write it if nobody wrote since; else look again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bursar.errors import LedgerUnavailable
+from bursar.ledger.pages import (
+    Claim,
+    Operation,
+    Page,
+    Question,
+    Seen,
+    Taken,
+    claim_name,
+    consent_range,
+    operation_name,
+    read_consent,
+    read_first_seen,
+    receipt_name,
+    receipt_range,
+    recipient_name,
+    spend_range,
+)
+from bursar.ledger.receipts import Head, Receipt, canonical, following, read_receipt
+from bursar.ledger.store import HEAD, Change, OutcomeUnknown, OutOfTurn, Store
+
+Plan = Callable[[Seen], Page]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _dice() -> float:
+    import random  # only a collision throws dice, and a cold start should not pay for it
+
+    return random.random()  # noqa: S311  it spreads writers out; nothing is secret
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a page may take to be written, in seconds: `deadline` in all; waits grow from `first_wait`."""
+
+    deadline: float = 8.0
+    first_wait: float = 0.01
+    longest_wait: float = 0.5
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], datetime] = _now
+    random: Callable[[], float] = _dice
+
+
+class Book:
+    """The ledger of one key in a store. `name` is the key's."""
+
+    def __init__(self, store: Store, name: str, pace: Pace | None = None) -> None:
+        self.store = store
+        self.name = name
+        self._pace = pace or Pace()
+
+    def write(self, question: Question, plan: Plan) -> tuple[Page, Receipt]:
+        """Write the page that `plan` makes of what the ledger holds, and return it with its receipt.
+
+        `plan` is asked anew whenever somebody else wrote in between, so it must do nothing but think. What it
+        raises is raised here, and nothing is written.
+
+        Raises:
+            LedgerUnavailable: the store could not be reached, or others always came first.
+            LedgerDamaged: what the store holds cannot be read.
+            LedgerError: the store refused.
+        """
+        end = self._pace.monotonic() + self._pace.deadline
+        attempt = 0
+        while True:
+            seen, head_text = self.look(question)
+            page = plan(seen)
+            receipt = following(seen.head, self.name, seen.now, page.event, page.body)
+            if self._put(page, receipt, head_text):
+                return page, receipt
+            attempt += 1
+            self._wait(attempt, end)
+
+    def look(self, question: Question) -> tuple[Seen, str | None]:
+        """Return what the ledger holds of a question, and the head's own text. The head is read first.
+
+        Raises:
+            LedgerUnavailable, LedgerDamaged, LedgerError: as `write`.
+        """
+        head_text = self.store.get(self.name, [HEAD]).get(HEAD)
+        now = self._pace.now()
+        found = self.store.get(self.name, question.names)
+        claims = {each: found.get(claim_name(each)) for each in question.claims}
+        first = {each: found.get(recipient_name(each)) for each in question.recipients}
+        seen = Seen(
+            now,
+            Head.read(head_text),
+            Operation.read(found.get(operation_name(question.operation))),
+            {each: Claim.read(text) for each, text in claims.items() if text is not None},
+            {each: read_first_seen(text) for each, text in first.items() if text is not None},
+            tuple(
+                read_consent(*entry)
+                for entry in self._range(question.digest and consent_range(question.digest))
+            ),
+            tuple(
+                Taken.read(*entry)
+                for entry in self._range(question.seconds and spend_range(now, question.seconds))
+            ),
+        )
+        return seen, head_text
+
+    def receipts(self, first: int = 1) -> Iterator[str]:
+        """Yield the receipts' own texts from one number on, in order.
+
+        Raises:
+            LedgerUnavailable, LedgerError: the store could not be read.
+        """
+        for _, text in self.store.between(self.name, *receipt_range(first)):
+            yield text
+
+    def head(self) -> Head:
+        """Return where the chain ends.
+
+        Raises:
+            LedgerUnavailable, LedgerDamaged, LedgerError: as `write`.
+        """
+        return Head.read(self.store.get(self.name, [HEAD]).get(HEAD))
+
+    def _range(self, names: object) -> Iterator[tuple[str, str]]:
+        return self.store.between(self.name, *names) if isinstance(names, tuple) else iter(())
+
+    def _put(self, page: Page, receipt: Receipt, head_text: str | None) -> bool:
+        change = Change(
+            head_text,
+            receipt.head.to_text(),
+            {receipt_name(receipt.number): canonical(receipt.to_dict())},
+            page.entries(),
+        )
+        try:
+            self.store.put(self.name, change)
+        except OutOfTurn:
+            return False
+        except OutcomeUnknown:
+            return self._is_written(receipt)
+        return True
+
+    def _is_written(self, receipt: Receipt) -> bool:
+        """Tell whether a receipt is there. Where it comes later, the next page is out of turn."""
+        name = receipt_name(receipt.number)
+        text = self.store.get(self.name, [name]).get(name)
+        return text is not None and read_receipt(text)[1] == receipt.hash
+
+    def _wait(self, attempt: int, end: float) -> None:
+        # Jittered, so that those who collided do not collide again.
+        ceiling = min(self._pace.longest_wait, self._pace.first_wait * 2.0 ** min(attempt, 16))
+        pause = self._pace.random() * ceiling
+        if self._pace.monotonic() + pause >= end:
+            raise LedgerUnavailable(
+                "the key's ledger was always written by somebody else first",
+                hint="ask again in a moment; asking twice is safe",
+            )
+        self._pace.sleep(pause)

@@ -1,0 +1,310 @@
+"""What a ledger remembers, and the names it keeps it under. Pure.
+
+Amounts are base units, times aware datetimes, hashes and digests 0x hex in small letters, addresses keys as
+`policy.model.address_key` gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from bursar.errors import LedgerDamaged
+from bursar.ledger.receipts import (
+    Event,
+    Head,
+    canonical,
+    moment_of,
+    moment_text,
+    read_json,
+)
+from bursar.policy.decision import Reservation
+from bursar.policy.proposal import Approval, Spend, Spent, spent_in
+
+# After every name that begins so: the store's order is that of bytes, and names are ASCII.
+_END: Final = "~"
+# A slow clock may have stamped an entry earlier than it was written.
+_CLOCKS: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signature that was made: 0x hex, whose, and KMS's id of the call."""
+
+    signature: str
+    address: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who is having KMS sign an operation at this moment, and until when nobody else does."""
+
+    holder: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What is remembered of one operation, by its hash: what must not happen twice is kept here.
+
+    `transaction` is Crossmint's id of it. `asked_by` are the identities that asked for its signature: their own
+    consent never counts. `spend` is the entry of what it took from the windows, None where it took nothing.
+    `waiting`: it waits for consents. `signed` maps digests to signatures.
+    """
+
+    transaction: str
+    asked_by: frozenset[str] = frozenset()
+    waiting: bool = False
+    spend: str | None = None
+    lease: Lease | None = None
+    signed: Mapping[str, Signed] = field(default_factory=dict)
+
+    def to_text(self) -> str:
+        """Return it as a store keeps it."""
+        return canonical(
+            {
+                "transaction": self.transaction,
+                "askedBy": sorted(self.asked_by),
+                "waiting": self.waiting,
+                "spend": self.spend,
+                "lease": self.lease and [self.lease.holder, moment_text(self.lease.until)],
+                "signed": {
+                    digest: [each.signature, each.address, each.request_id]
+                    for digest, each in self.signed.items()
+                },
+            }
+        )
+
+    @classmethod
+    def read(cls, text: str | None) -> Operation | None:
+        """Return the operation in a store's text.
+
+        Raises:
+            LedgerDamaged: it is none.
+        """
+        if text is None:
+            return None
+        body = read_json(text, "an operation")
+        try:
+            lease = body["lease"]
+            return cls(
+                body["transaction"],
+                frozenset(body["askedBy"]),
+                body["waiting"],
+                body["spend"],
+                Lease(lease[0], moment_of(lease[1])) if lease else None,
+                {digest: Signed(*each) for digest, each in body["signed"].items()},
+            )
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            raise LedgerDamaged("an operation in the ledger is none") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one operation took from the windows, and when: keys to amount and count. Given back, it is empty."""
+
+    at: datetime
+    operation: str
+    uses: Mapping[str, tuple[int, int]]
+
+    @property
+    def name(self) -> str:
+        """The entry's name; by the time, so that a window is a range of names."""
+        return f"spend#{moment_text(self.at)}#{self.operation}"
+
+    def to_text(self) -> str:
+        """Return it as a store keeps it."""
+        return canonical({key: [str(amount), count] for key, (amount, count) in self.uses.items()})
+
+    @classmethod
+    def read(cls, name: str, text: str) -> Taken:
+        """Return what is in an entry.
+
+        Raises:
+            LedgerDamaged: it is none.
+        """
+        try:
+            _, at, operation = name.split("#")
+            body = read_json(text, "an entry of a window")
+            uses = {key: (int(amount), int(count)) for key, (amount, count) in body.items()}
+        except (ValueError, TypeError):
+            raise LedgerDamaged("an entry of a window in the ledger is none") from None
+        return cls(moment_of(at), operation, uses)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Which operation an id was used for.
+
+    One id pays once. Operations of one nonce exclude each other on the chain, so only another nonce pays again.
+    """
+
+    operation: str
+    nonce: str
+
+    def to_text(self) -> str:
+        """Return it as a store keeps it."""
+        return canonical({"operation": self.operation, "nonce": self.nonce})
+
+    @classmethod
+    def read(cls, text: str) -> Claim:
+        """Return the claim in a store's text.
+
+        Raises:
+            LedgerDamaged: it is none.
+        """
+        body = read_json(text, "a claim")
+        if set(body) != {"operation", "nonce"} or not all(
+            isinstance(v, str) for v in body.values()
+        ):
+            raise LedgerDamaged("a claim in the ledger is none")
+        return cls(**body)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one page needs to know.
+
+    `operation` is the hash it is about; `claims` the ids it would use; `recipients` those it would pay; `digest`
+    whose consents count; `seconds` how far back windows reach, 0 where there are none.
+    """
+
+    operation: str
+    claims: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    digest: str | None = None
+    seconds: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        """The entries to get one by one."""
+        return [
+            operation_name(self.operation),
+            *(claim_name(each) for each in self.claims),
+            *(recipient_name(each) for each in self.recipients),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the ledger holds at a moment, as far as it was asked. It is true as long as `head` is the head."""
+
+    now: datetime
+    head: Head
+    operation: Operation | None = None
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    first_seen: Mapping[str, datetime] = field(default_factory=dict)
+    consents: tuple[Approval, ...] = ()
+    taken: tuple[Taken, ...] = ()
+
+    def spent(
+        self, reservations: Iterable[Reservation], operation: str
+    ) -> dict[tuple[str, int], Spent]:
+        """Return what went through the windows of these reservations, this operation's own left out."""
+        return {
+            (each.key, bound.seconds): spent_in(
+                self._spends(each.key), self.now, bound.seconds, but=operation
+            )
+            for each in reservations
+            for bound in each.bounds
+        }
+
+    def _spends(self, key: str) -> Iterator[Spend]:
+        for entry in self.taken:
+            if key in entry.uses:
+                amount, count = entry.uses[key]
+                yield Spend(entry.at, amount, count, entry.operation)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One receipt, and what is remembered differently from then on."""
+
+    event: Event
+    body: Mapping[str, Any]
+    about: str | None = None
+    operation: Operation | None = None
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    first_seen: Mapping[str, datetime] = field(default_factory=dict)
+    taken: Taken | None = None
+    consent: Approval | None = None
+
+    def entries(self) -> dict[str, str]:
+        """Return the entries to write besides the receipt and the head."""
+        found = {claim_name(each): claim.to_text() for each, claim in self.claims.items()}
+        for address, at in self.first_seen.items():
+            found[recipient_name(address)] = canonical({"firstSeen": moment_text(at)})
+        if self.operation is not None and self.about is not None:
+            found[operation_name(self.about)] = self.operation.to_text()
+        if self.taken is not None:
+            found[self.taken.name] = self.taken.to_text()
+        if self.consent is not None:
+            found[consent_name(self.consent.digest, self.consent.principal)] = canonical(
+                {"at": moment_text(self.consent.at)}
+            )
+        return found
+
+
+def receipt_name(number: int) -> str:
+    """Return the name of a receipt; names sort as numbers do."""
+    return f"receipt#{number:012d}"
+
+
+def operation_name(operation: str) -> str:
+    """Return the name under which an operation is remembered."""
+    return f"operation#{operation}"
+
+
+def claim_name(identity: str) -> str:
+    """Return the name under which an id's use is remembered."""
+    return f"claim#{identity}"
+
+
+def recipient_name(address: str) -> str:
+    """Return the name under which it is remembered since when a recipient is known."""
+    return f"recipient#{address}"
+
+
+def consent_name(digest: str, principal: str) -> str:
+    """Return the name of a consent."""
+    return f"consent#{digest}#{principal}"
+
+
+def consent_range(digest: str) -> tuple[str, str]:
+    """Return the first and the last name that a consent to a digest can have."""
+    return f"consent#{digest}#", f"consent#{digest}#{_END}"
+
+
+def spend_range(now: datetime, seconds: int) -> tuple[str, str]:
+    """Return the first and the last name of what can still be in a window; what a clock ahead wrote is in it."""
+    begin = now - timedelta(seconds=seconds) - _CLOCKS
+    return f"spend#{moment_text(begin)}", f"spend#{_END}"
+
+
+def receipt_range(first: int = 1, last: int | None = None) -> tuple[str, str]:
+    """Return the names from one receipt to another, or to the last there is."""
+    return receipt_name(first), f"receipt#{_END}" if last is None else receipt_name(last)
+
+
+def read_first_seen(text: str) -> datetime:
+    """Return since when a recipient is known.
+
+    Raises:
+        LedgerDamaged: the entry is none.
+    """
+    return moment_of(read_json(text, "a recipient").get("firstSeen"))
+
+
+def read_consent(name: str, text: str) -> Approval:
+    """Return the consent in an entry.
+
+    Raises:
+        LedgerDamaged: it is none.
+    """
+    parts = name.split("#", 2)
+    if len(parts) != 3:
+        raise LedgerDamaged("a consent in the ledger is none")
+    return Approval(parts[2], parts[1], moment_of(read_json(text, "a consent").get("at")))
