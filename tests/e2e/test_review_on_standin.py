@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from bursar.errors import BursarError, IntentMismatch, NotAwaitingApproval
+from bursar.errors import BursarError, IntentMismatch, NotAwaitingApproval, Unverifiable
 from bursar.review.actions import SignerChange
 from bursar.review.intent import Intent, Token
-from bursar.review.refusals import Unverifiable
 from bursar.review.report import Review, ReviewKind
 from bursar.review.signatures import review_signature
 from bursar.review.terms import Terms

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bursar.errors import PolicyViolation
 from bursar.policy.decision import Judgement, Outcome
 from bursar.policy.model import ApprovalRule, Policy
 from bursar.policy.principals import identity_of
 from bursar.policy.proposal import Approval, Circumstances, Kind, Proposal
 from bursar.policy.rules import UNKNOWN
 from bursar.policy.tokens import amount_text, totals
-from bursar.policy.violation import PolicyViolation
 
 
 def approvals(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from bursar.policy.violation import PolicyViolation
+from bursar.errors import PolicyViolation
 
 
 class Outcome(StrEnum):

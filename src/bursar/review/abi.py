@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bursar.chains.evm import checksum_address, keccak256
-from bursar.review.refusals import Unverifiable
+from bursar.errors import Unverifiable
 
 
 @dataclass(frozen=True, slots=True)

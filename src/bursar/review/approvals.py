@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bursar.chains.evm import parse_address
-from bursar.errors import AddressError, LocatorError, NotAwaitingApproval
+from bursar.errors import AddressError, LocatorError, NotAwaitingApproval, Unverifiable
 from bursar.review import fields
-from bursar.review.refusals import Unverifiable
 
 MAX_ENTRIES: Final = 100
 _WHAT: Final = "approvals"

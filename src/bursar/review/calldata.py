@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bursar.chains.evm import checksum_address
+from bursar.errors import Unverifiable
 from bursar.review import abi
-from bursar.review.refusals import Unverifiable
 
 EXECUTE: Final = abi.selector("execute(bytes32,bytes)")
 MAX_CALLS: Final = 100

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from bursar.chains.evm import checksum_address
+from bursar.errors import Unverifiable
 from bursar.review import abi
 from bursar.review.nonce import Nonce
 from bursar.review.operation import Factory
-from bursar.review.refusals import Unverifiable
 from bursar.review.terms import Terms
 
 _CREATE: Final = abi.selector("createAccount(bytes,bytes32)")

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bursar.chains.evm import parse_address
-from bursar.errors import AddressError
-from bursar.review.refusals import Unverifiable
+from bursar.errors import AddressError, Unverifiable
 
 # The signing contract takes bodies of 64 KiB, in which hex doubles every byte.
 MAX_BYTES = 32_768

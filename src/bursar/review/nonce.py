@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bursar.chains.evm import checksum_address
-from bursar.review.refusals import Unverifiable
+from bursar.errors import Unverifiable
 
 _MODES = {0: "default", 1: "enable", 2: "install"}
 _TYPES = {0: "root validator", 1: "validator", 2: "permission"}

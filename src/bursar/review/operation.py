@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bursar.chains.evm import keccak256
+from bursar.errors import Unverifiable
 from bursar.review import fields
-from bursar.review.refusals import Unverifiable
 
 # Canonical address of EntryPoint v0.7 on every chain (CREATE2, published by eth-infinitism).
 ENTRY_POINT: Final = "0x0000000071727De22E5E9d8BAf0edAc6f37da032"

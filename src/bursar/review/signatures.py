@@ -19,10 +19,10 @@ from bursar.chains.evm import (
     keccak256,
     parse_address,
 )
+from bursar.errors import Unverifiable
 from bursar.review import fields
 from bursar.review.approvals import Signer, pending_for
 from bursar.review.chains import CHAINS, Chain
-from bursar.review.refusals import Unverifiable
 from bursar.review.typed_data import TypedData, read_typed_data, utf8
 from bursar.review.words import words
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from bursar.chains.evm import parse_address
-from bursar.errors import IntentMismatch
+from bursar.errors import IntentMismatch, Unverifiable
 from bursar.review import fields
 from bursar.review.actions import read_action
 from bursar.review.approvals import Pending, Signer, pending_for
@@ -22,7 +22,6 @@ from bursar.review.fee import worst_case
 from bursar.review.intent import Intent
 from bursar.review.nonce import Nonce, read_nonce
 from bursar.review.operation import UserOperation, read_operation
-from bursar.review.refusals import Unverifiable
 from bursar.review.report import Review, ReviewedCall
 from bursar.review.terms import DEFAULT_TERMS, Terms
 

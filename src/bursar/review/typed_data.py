@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bursar.chains.evm import eip712_digest, keccak256
+from bursar.errors import Unverifiable
 from bursar.review import fields
 from bursar.review.actions import Action, Approve, Transfer
-from bursar.review.refusals import Unverifiable
 
 _WHAT: Final = "typedData"
 Members = tuple[tuple[str, str], ...]

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from bursar.errors import PolicyViolation
 from bursar.policy.approvals import require_approver
 from bursar.policy.decision import Outcome
 from bursar.policy.proposal import Kind
-from bursar.policy.violation import PolicyViolation
 from tests.unit.policy.treasury import (
     ADA,
     AWS,

@@ -394,7 +394,7 @@ def test_each_section_left_out_refuses(section):
 def test_a_refusal_names_the_rule_the_value_and_the_limit_and_travels_between_processes():
     import pickle
 
-    from bursar.policy.violation import PolicyViolation
+    from bursar.errors import PolicyViolation
 
     decision = judge(
         policy(), proposal(payment(amount=1_000_000_001, recipient=STRANGER), fee_at_most=None)
@@ -422,7 +422,7 @@ def test_a_refusal_names_the_rule_the_value_and_the_limit_and_travels_between_pr
     ("changes", "hint"), [({}, None), ({"fee_at_most": None}, "1 more rule refuses it")]
 )
 def test_the_hint_counts_the_other_refusals(changes, hint):
-    from bursar.policy.violation import PolicyViolation
+    from bursar.errors import PolicyViolation
 
     with pytest.raises(PolicyViolation) as caught:
         judge(policy(), proposal(payment(recipient=STRANGER), **changes)).require_allowed()

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.chains.evm import checksum_address
+from bursar.errors import Unverifiable
 from bursar.review import abi
-from bursar.review.refusals import Unverifiable
 
 ADDRESS = st.binary(min_size=20, max_size=20).map(checksum_address)
 UINT = st.integers(0, 2**256 - 1)

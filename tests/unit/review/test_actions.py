@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.chains.evm import checksum_address
+from bursar.errors import Unverifiable
 from bursar.review import actions
 from bursar.review.actions import (
     AccountChange,
@@ -23,7 +24,6 @@ from bursar.review.actions import (
     read_action,
 )
 from bursar.review.calldata import Call
-from bursar.review.refusals import Unverifiable
 from bursar.sandbox.chain.abi import call_data
 from tests.unit.review.scene import OTHER, OWNER, RECIPIENT, THIEF, USDC, VALIDATOR, WALLET
 

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from bursar.errors import NotAwaitingApproval
+from bursar.errors import NotAwaitingApproval, Unverifiable
 from bursar.review.approvals import Pending, Signer, pending_for
-from bursar.review.refusals import Unverifiable
 from tests.unit.review.scene import OTHER, OWNER, SIGNER
 
 HASH = "0x" + "ab" * 32

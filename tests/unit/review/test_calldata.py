@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.chains.evm import checksum_address
+from bursar.errors import Unverifiable
 from bursar.review.calldata import MAX_CALLS, Call, decode_execution
-from bursar.review.refusals import Unverifiable
 from bursar.sandbox.chain import kernel
 from bursar.sandbox.chain.abi import call_data
 from tests.unit.review.scene import PAY, THIEF, batched, packed

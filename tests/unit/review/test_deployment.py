@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from bursar.errors import AddressError
+from bursar.errors import AddressError, Unverifiable
 from bursar.review.deployment import Deployment
-from bursar.review.refusals import Unverifiable
 from bursar.review.report import Review
 from bursar.review.terms import DEFAULT_TERMS, Terms
 from bursar.review.transaction import review

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from bursar.errors import Unverifiable
 from bursar.review import fields
-from bursar.review.refusals import Unverifiable
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bursar.errors import BursarError, IntentMismatch, NotAwaitingApproval
+from bursar.errors import BursarError, IntentMismatch, NotAwaitingApproval, Unverifiable
 from bursar.review.actions import Transfer
 from bursar.review.intent import Intent
-from bursar.review.refusals import Unverifiable
 from bursar.review.signatures import review_signature
 from bursar.review.transaction import explain, review
 from tests.unit.review.scene import (

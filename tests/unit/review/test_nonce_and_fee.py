@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bursar.errors import Unverifiable
 from bursar.review.fee import Fee, worst_case
 from bursar.review.nonce import Nonce, read_nonce
 from bursar.review.operation import read_operation
-from bursar.review.refusals import Unverifiable
 from bursar.sandbox.chain import kernel
 from tests.unit.review.scene import OPERATION, SPONSOR, VALIDATOR
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bursar.errors import Unverifiable
 from bursar.review.operation import ENTRY_POINT, read_operation
-from bursar.review.refusals import Unverifiable
 from bursar.sandbox.chain import deploy
 from bursar.sandbox.chain.userop import UserOperation
 from tests.unit.review.scene import FACTORY, OPERATION, SPONSOR

@@ -11,8 +11,7 @@ from eth_account.messages import encode_defunct, encode_typed_data
 from eth_utils.crypto import keccak
 
 from bursar.chains.evm import Scheme
-from bursar.errors import BursarError, NotAwaitingApproval
-from bursar.review.refusals import Unverifiable
+from bursar.errors import BursarError, NotAwaitingApproval, Unverifiable
 from bursar.review.signatures import SignatureReview, review_signature
 from bursar.sandbox.chain.kernel import erc1271_digest
 from tests.unit.review.scene import (

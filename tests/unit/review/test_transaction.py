@@ -16,10 +16,10 @@ from bursar.errors import (
     LocatorError,
     NotAwaitingApproval,
     Refused,
+    Unverifiable,
 )
 from bursar.review.actions import Approve, Delegated, Transfer
 from bursar.review.intent import Intent, Token
-from bursar.review.refusals import Unverifiable
 from bursar.review.report import Review, ReviewKind
 from bursar.review.terms import Terms
 from bursar.review.transaction import explain, review

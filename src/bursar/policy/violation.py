@@ -1,5 +1,0 @@
-"""The refusal a policy makes. Pure."""
-
-from __future__ import annotations
-
-from bursar.errors import PolicyViolation as PolicyViolation
