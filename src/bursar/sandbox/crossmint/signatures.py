@@ -40,7 +40,7 @@ def create(stand_in: StandIn, call: Call) -> Reply:
     wallet = wallets.by_locator(stand_in, call)
     wanted: MessageSignature | TypedDataSignature = parse(CreateSignature, call.body)  # type: ignore[arg-type]  # an Annotated union
     locators.chain(wanted.params.chain)
-    signer = transactions.signer_for(wallet, wanted.params.signer)
+    signer = wallets.signer_for(wallet, wanted.params.signer)
     address = wallet["api"]["address"]
     message = kernel.erc1271_digest(stand_in.chain_id, address, _digest(wanted))
     params = wanted.params.model_dump(exclude_none=True)

@@ -21,7 +21,7 @@ from bursar.sandbox.crossmint import (
     wallets,
 )
 from bursar.sandbox.crossmint.locators import CHAIN
-from bursar.sandbox.crossmint.replies import Call, Json, Reply, bad_request, not_found, timestamp
+from bursar.sandbox.crossmint.replies import Call, Json, Reply, not_found, timestamp
 from bursar.sandbox.crossmint.requests import CreateTransaction, SubmitApprovals, parse
 from bursar.sandbox.crossmint.stand_in import StandIn
 from bursar.sandbox.crossmint.tokens import Asset
@@ -52,7 +52,7 @@ def create(stand_in: StandIn, call: Call) -> Reply:
     wanted = parse(CreateTransaction, call.body).params
     locators.chain(wanted.chain)
     calls = [contract_calls.build(one) for one in wanted.calls]
-    signer = signer_for(wallet, wanted.signer)
+    signer = wallets.signer_for(wallet, wanted.signer)
     tampered = (
         [*calls, _theft(stand_in)] if call.tamper in ("recipient", "amount", "extra_call") else None
     )
@@ -154,25 +154,6 @@ def find(stand_in: StandIn, call: Call) -> Json:
 def save(stand_in: StandIn, record: Json) -> None:
     """Keep a transaction's record."""
     stand_in.store.save("transaction", record["project"], record["id"], record)
-
-
-def signer_for(wallet: Json, locator: str | None) -> Json:
-    """Return the signer a transaction asks for; the admin signer unless said otherwise.
-
-    Raises:
-        ApiError: 400; not a signer of this wallet, or not an approved one yet.
-    """
-    admin: Json = wallet["api"]["config"]["adminSigner"]
-    if locator is None or locators.same(admin["locator"], locator):
-        return admin
-    for delegated in wallet.get("signers", []):
-        if (
-            locators.same(delegated["signer"]["locator"], locator)
-            and delegated["status"] == "success"
-        ):
-            found: Json = delegated["signer"]
-            return found
-    raise bad_request("Invalid signer: it is not an approved signer of this wallet")
 
 
 def tampered_transfer(

@@ -24,7 +24,7 @@ def create(stand_in: StandIn, call: Call) -> Reply:
     wanted = parse(CreateTransfer, call.body)
     units = tokens.units(wanted.amount, asset.decimals)
     recipient, receiver = _recipient(stand_in, call.project, wanted.recipient)
-    signer = transactions.signer_for(wallet, wanted.signer)
+    signer = wallets.signer_for(wallet, wanted.signer)
     _screen(stand_in, call.project, wanted.transactionType, receiver)
     plan = Plan(
         calls=[asset.transfer(receiver, units)],

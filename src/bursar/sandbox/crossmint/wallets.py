@@ -90,6 +90,42 @@ def save(stand_in: StandIn, project: str, record: Json) -> None:
     stand_in.store.save("wallet", project, record["api"]["address"], record)
 
 
+def signer_for(wallet: Json, locator: str | None) -> Json:
+    """Return the signer a transaction asks for; the admin signer unless said otherwise.
+
+    Raises:
+        ApiError: 400; not a signer of this wallet, or not an approved one yet.
+    """
+    admin: Json = wallet["api"]["config"]["adminSigner"]
+    if locator is None or locators.same(admin["locator"], locator):
+        return admin
+    for delegated in wallet.get("signers", []):
+        if (
+            locators.same(delegated["signer"]["locator"], locator)
+            and delegated["status"] == "success"
+        ):
+            found: Json = delegated["signer"]
+            return found
+    raise bad_request("Invalid signer: it is not an approved signer of this wallet")
+
+
+def account(stand_in: StandIn, project: str, admin: Json, seed: str) -> Json:
+    """Return the record of the account this admin signer and seed give, with nothing but what the chain knows.
+
+    Raises:
+        ApiError: 400; a quorum that cannot be formed.
+    """
+    root = _root(stand_in, admin)
+    salt = keccak(text=f"{project}/{seed}")
+    found = kernel.account(stand_in.rpc, stand_in.contracts, root, salt)
+    return {
+        "api": {"address": found.address},
+        "validator": root.validator,
+        "factory": found.factory,
+        "factoryData": "0x" + found.factory_data.hex(),
+    }
+
+
 def _owner(owner: str | None) -> str | None:
     return owner if owner in (None, COMPANY) else locators.user(str(owner))
 
@@ -112,27 +148,18 @@ def _new_record(stand_in: StandIn, wanted: CreateWallet, owner: str | None, proj
     config["delegatedSigners"] = [
         signer_objects.from_input(delegated.signer) for delegated in wanted.config.delegatedSigners
     ]
-    root = _root(stand_in, admin)
     seed = wanted.config.creationSeed or _identity(owner, wanted.alias) or secrets.token_hex(32)
-    account = kernel.account(
-        stand_in.rpc, stand_in.contracts, root, keccak(text=f"{project}/{seed}")
-    )
-    api: Json = {
+    record = account(stand_in, project, admin, seed)
+    api: Json = record["api"]
+    api |= {
         "chainType": "evm",
         "type": "smart",
-        "address": account.address,
         "config": config,
         "createdAt": timestamp(),
     }
     api |= {"owner": owner} if owner else {}
     api |= {"alias": wanted.alias} if wanted.alias else {}
-    return {
-        "api": api,
-        "project": project,
-        "validator": root.validator,
-        "factory": account.factory,
-        "factoryData": "0x" + account.factory_data.hex(),
-    }
+    return record | {"project": project}
 
 
 def _root(stand_in: StandIn, admin: Json) -> kernel.Root:
