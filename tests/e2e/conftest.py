@@ -9,8 +9,10 @@ import pytest
 from bursar.sandbox.chain import Anvil, Artifacts, Contracts, deploy_contracts
 from bursar.sandbox.setup import Tools, tools
 from tests.e2e.account import Account
+from tests.e2e.payer import Payer
 from tests.e2e.standin import World, configure, running
 from tests.fakes.aws_root import ROOT
+from tests.fakes.owner import Owner
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +42,14 @@ def standin(
     config = configure(chain, contracts, tmp_path_factory.mktemp("standin") / "state.sqlite")
     with running(chain, contracts, config) as world:
         yield world
+
+
+@pytest.fixture
+def payer(standin: World) -> Payer:
+    """A wallet with money, and a recipient who was never paid."""
+    owner = Owner()
+    wallet = standin.funded_treasury(owner, f"payer-{owner.address[2:12]}")
+    return Payer(standin, owner, wallet, Owner().address)
 
 
 @pytest.fixture

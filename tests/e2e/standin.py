@@ -72,6 +72,9 @@ class Client:
             headers=headers,
         )
 
+    def transaction(self, status: int, wallet: str, identity: str) -> Json:
+        return self.call(status, "GET", f"wallets/{wallet}/transactions/{identity}")
+
     def approve(
         self, status: int, wallet: str, transaction: Json, owner: Owner, **how: bool
     ) -> Json:
@@ -83,7 +86,7 @@ class Client:
         """Poll a transaction until it is final."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            found = self.call(200, "GET", f"wallets/{wallet}/transactions/{transaction}")
+            found = self.transaction(200, wallet, transaction)
             if found["status"] in ("success", "failed"):
                 return found
             time.sleep(0.02)
@@ -108,6 +111,10 @@ class World:
     def fault(self, operation: str, kind: str, **more: Any) -> None:
         body = {"operation": operation, "kind": kind, **more}
         self.client.call(200, "POST", "/_sandbox/faults", body)
+
+    def alter(self, operation: str, how: str, count: int = 1) -> None:
+        """Alter the next answers of `transfers.create` (what is made) or `transactions.get` (what is read)."""
+        self.fault(operation, "tamper", tamper=how, count=count)
 
     def funded_treasury(self, owner: Owner, alias: str, units: int = 100_000_000) -> str:
         address: str = self.client.treasury(owner, alias)["address"]

@@ -17,6 +17,7 @@ _VALIDATOR = b"\x01"  # Kernel's validation type for a plain validator module
 _NO_HOOK = "0x" + "00" * 20
 _ONE_CALL = bytes(32)
 _BATCH = b"\x01" + bytes(31)
+_DELEGATED = b"\xff" + bytes(31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,12 @@ def execute(calls: list[Call]) -> bytes:
         return call_data("execute(bytes32,bytes)", _ONE_CALL, packed)
     batch = encode(["(address,uint256,bytes)[]"], [[(c.to, c.value, c.data) for c in calls]])
     return call_data("execute(bytes32,bytes)", _BATCH, batch)
+
+
+def execute_delegated(code: str, data: bytes) -> bytes:
+    """Return the calldata of `execute` that runs a contract's code as the account itself (ERC-7579)."""
+    packed = bytes.fromhex(code[2:]) + data
+    return call_data("execute(bytes32,bytes)", _DELEGATED, packed)
 
 
 def erc1271_digest(chain_id: int, address: str, digest: bytes) -> bytes:

@@ -36,6 +36,12 @@ def awaiting(signer: Json, message: str) -> Json:
     return {"pending": [{"signer": who, "quorumApprovals": nested}], "submitted": []}
 
 
+def change_message(approvals: Json, message: bytes) -> None:
+    """Let all who have not signed yet sign this instead."""
+    for entry in (_nested(approvals) or approvals)["pending"]:
+        entry["message"] = "0x" + message.hex()
+
+
 def submit(approvals: Json, approval: Approval) -> None:
     """Add one signature.
 

@@ -31,6 +31,11 @@ def to_json(call: kernel.Call) -> Json:
     return {"to": call.to, "value": str(call.value), "data": "0x" + call.data.hex()}
 
 
+def from_json(shown: Json) -> kernel.Call:
+    """Return the call that `to_json` showed."""
+    return kernel.Call(shown["to"], int(shown["value"]), bytes.fromhex(shown["data"][2:]))
+
+
 def _encode(wanted: AbiCall) -> bytes:
     try:
         inputs = _inputs(wanted)

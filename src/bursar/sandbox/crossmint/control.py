@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bursar.sandbox.crossmint.alterations import ALTERABLE
 from bursar.sandbox.crossmint.faults import Fault
 from bursar.sandbox.crossmint.replies import ApiError, Json, bad_request, refused
 from bursar.sandbox.crossmint.requests import parse, parse_json
@@ -52,6 +53,8 @@ def _add(stand_in: StandIn, operations: frozenset[str], raw: bytes) -> None:
     fault = parse(Fault, parse_json(raw))
     if fault.operation not in operations:
         raise bad_request(f"Unknown operation; one of {', '.join(sorted(operations))}")
+    if fault.kind == "tamper" and fault.operation not in ALTERABLE:
+        raise bad_request(f"Only these can be altered: {', '.join(sorted(ALTERABLE))}")
     stand_in.faults.add(fault)
 
 

@@ -9,14 +9,29 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bursar.sandbox.crossmint.replies import Json
 
-Tamper = Literal["recipient", "amount", "extra_call", "hash", "message"]
+# What `alterations` knows how to do.
+Tamper = Literal[
+    "recipient",
+    "amount",
+    "extra_call",
+    "token",
+    "chain",
+    "delegatecall",
+    "approve",
+    "fee",
+    "hash",
+    "message",
+    "other_message",
+    "replay",
+    "other_wallet",
+]
 
 
 class Fault(BaseModel):
     """One kind of trouble for the next `count` calls of an operation, such as `transfers.create`.
 
     error_before, error_after: an HTTP `status` (500) before or after the effect. drop_before, drop_after: the
-    connection is reset. slow: the answer waits `seconds`. tamper: the transaction made is not what was asked.
+    connection is reset. slow: the answer waits `seconds`. tamper: the transaction made, or read, is altered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

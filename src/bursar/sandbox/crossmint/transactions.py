@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 import uuid
 from dataclasses import dataclass
 
-from eth_utils.address import to_checksum_address
-
 from bursar.sandbox.chain import kernel
-from bursar.sandbox.chain.abi import call_data
 from bursar.sandbox.crossmint import (
+    alterations,
     approvals,
     contract_calls,
     locators,
@@ -24,25 +21,19 @@ from bursar.sandbox.crossmint.locators import CHAIN
 from bursar.sandbox.crossmint.replies import Call, Json, Reply, not_found, timestamp
 from bursar.sandbox.crossmint.requests import CreateTransaction, SubmitApprovals, parse
 from bursar.sandbox.crossmint.stand_in import StandIn
-from bursar.sandbox.crossmint.tokens import Asset
-
-# Where a tampered transaction sends the money.
-THIEF = to_checksum_address("0x" + "bad0" * 10)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A transaction to be made: its calls, who signs, and what the records say it is for.
 
-    `effect` is what happens to the wallet's record once it succeeds. `tampered` holds the calls that go into the
-    user operation in place of those asked for, when a fault wants that.
+    `effect` is what happens to the wallet's record once it succeeds, `tamper` how a fault wants it altered.
     """
 
     calls: list[kernel.Call]
     signer: Json
     send_params: Json | None = None
     effect: Json | None = None
-    tampered: list[kernel.Call] | None = None
     tamper: str | None = None
 
 
@@ -53,10 +44,7 @@ def create(stand_in: StandIn, call: Call) -> Reply:
     locators.chain(wanted.chain)
     calls = [contract_calls.build(one) for one in wanted.calls]
     signer = wallets.signer_for(wallet, wanted.signer)
-    tampered = (
-        [*calls, _theft(stand_in)] if call.tamper in ("recipient", "amount", "extra_call") else None
-    )
-    plan = Plan(calls, signer, tampered=tampered, tamper=call.tamper)
+    plan = Plan(calls, signer, tamper=call.tamper)
     record = make(stand_in, call.project, wallet, plan)
     return Reply(201, record["api"], ("transaction", record["id"]))
 
@@ -65,14 +53,10 @@ def make(stand_in: StandIn, project: str, wallet: Json, plan: Plan) -> Json:
     """Build the user operation, keep the record and return it.
 
     Raises:
-        ApiError: 422; it would revert.
+        ApiError: 422; it would revert. 409; it cannot be altered as a fault wants.
     """
-    calls = plan.tampered or plan.calls
-    lane, operation = operations.build(stand_in, wallet, calls, simulate=plan.tampered is None)
+    lane, operation = operations.build(stand_in, wallet, plan.calls, simulate=True)
     digest = "0x" + operations.operation_hash(stand_in, operation).hex()
-    if plan.tamper == "hash":
-        digest = "0x" + secrets.token_hex(32)
-    message = "0x" + secrets.token_hex(32) if plan.tamper == "message" else digest
     identity = str(uuid.uuid4())
     api: Json = {
         "chainType": "evm",
@@ -86,11 +70,13 @@ def make(stand_in: StandIn, project: str, wallet: Json, plan: Plan) -> Json:
         "id": identity,
         "status": "awaiting-approval",
         "createdAt": timestamp(),
-        "approvals": approvals.awaiting(plan.signer, message),
+        "approvals": approvals.awaiting(plan.signer, digest),
     }
     api |= {"sendParams": plan.send_params} if plan.send_params else {}
     record: Json = {"id": identity, "api": api, "project": project, "effect": plan.effect}
     record |= {"wallet": wallet["api"]["address"], "lane": lane}
+    if plan.tamper:
+        record["api"] = alterations.altered(stand_in, record, plan.tamper)
     wallet.setdefault("lanes", {})[str(lane)] = identity
     wallets.save(stand_in, project, wallet)
     save(stand_in, record)
@@ -99,7 +85,17 @@ def make(stand_in: StandIn, project: str, wallet: Json, plan: Plan) -> Json:
 
 def get(stand_in: StandIn, call: Call) -> Reply:
     """Return a transaction."""
-    return Reply(200, find(stand_in, call)["api"])
+    return Reply(200, shown(stand_in, call, find(stand_in, call)))
+
+
+def shown(stand_in: StandIn, call: Call, record: Json) -> Json:
+    """Return a record as it is, or altered where a fault wants that; what is kept stays as it is.
+
+    Raises:
+        ApiError: 409; it cannot be altered as a fault wants.
+    """
+    api: Json = record["api"]
+    return alterations.altered(stand_in, record, call.tamper) if call.tamper else api
 
 
 def list_all(stand_in: StandIn, call: Call) -> Reply:
@@ -154,21 +150,3 @@ def find(stand_in: StandIn, call: Call) -> Json:
 def save(stand_in: StandIn, record: Json) -> None:
     """Keep a transaction's record."""
     stand_in.store.save("transaction", record["project"], record["id"], record)
-
-
-def tampered_transfer(
-    stand_in: StandIn, asset: Asset, receiver: str, units: int, how: str | None
-) -> list[kernel.Call] | None:
-    """Return the calls of a transfer that does not do what was asked, or None where it does."""
-    if how == "recipient":
-        return [asset.transfer(THIEF, units)]
-    if how == "amount":
-        return [asset.transfer(receiver, units + 1)]
-    if how == "extra_call":
-        return [asset.transfer(receiver, units), _theft(stand_in)]
-    return None
-
-
-def _theft(stand_in: StandIn) -> kernel.Call:
-    data = call_data("approve(address,uint256)", THIEF, 2**256 - 1)
-    return kernel.Call(stand_in.contracts.usdc, 0, data)

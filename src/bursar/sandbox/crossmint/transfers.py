@@ -37,7 +37,6 @@ def create(stand_in: StandIn, call: Call) -> Reply:
                 "recipientAddress": receiver,
             },
         },
-        tampered=transactions.tampered_transfer(stand_in, asset, receiver, units, call.tamper),
         tamper=call.tamper,
     )
     record = transactions.make(stand_in, call.project, wallet, plan)
@@ -49,7 +48,7 @@ def get(stand_in: StandIn, call: Call) -> Reply:
     record = transactions.find(stand_in, call)
     if record["api"].get("sendParams", {}).get("token") != call.path["token"].lower():
         raise not_found("Transfer")
-    return Reply(200, record["api"])
+    return Reply(200, transactions.shown(stand_in, call, record))
 
 
 def _recipient(stand_in: StandIn, project: str, text: str) -> tuple[str, str]:
