@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from bursar.aws import deploy
 from bursar.aws.cloud import Cloud
 from bursar.aws.deploy import Deployment, DeployRequest
+from bursar.aws.environment import HANDLER
 from bursar.aws.plan import FunctionPlan, StackPlan
 from bursar.aws.stacks import StackEvent
 from tests.fakes.aws_root import ROOT
@@ -20,6 +23,13 @@ HASH = bytes(range(32))
 STACK = "treasury"
 BLIND = StackPlan(function=FunctionPlan(blind_signing=True))
 REQUEST = DeployRequest(STACK, BLIND)
+# Code that gives away what Lambda gave it: whoever may change a function's code has its credentials.
+_LEAK = """
+import os
+NAMES = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
+def handle(event, context):
+    return [os.environ[name] for name in NAMES]
+"""
 
 
 @dataclass
@@ -66,6 +76,31 @@ class Account:
         self.become(given["AccessKeyId"], given["SecretAccessKey"])
         self.monkeypatch.setenv("AWS_SESSION_TOKEN", given["SessionToken"])
 
+    def become_function(self, found: Deployment) -> None:
+        """Be the deployed function, in whatever it is allowed: by its own credentials."""
+        self.root()
+        name = found.outputs["FunctionName"]
+        self.client("lambda").update_function_code(FunctionName=name, ZipFile=_leaking_code())
+        self._take_credentials_of(name)
+
+    def become_another_function(self, found: Deployment) -> None:
+        """Be a function that somebody made under the deployed function's role."""
+        self.root()
+        self.client("lambda").create_function(
+            FunctionName="another",
+            Runtime=found.outputs["Runtime"],
+            Handler=HANDLER,
+            Role=found.outputs["RoleArn"],
+            Code={"ZipFile": _leaking_code()},
+        )
+        self._take_credentials_of("another")
+
+    def _take_credentials_of(self, function: str) -> None:
+        said = self.client("lambda").invoke(FunctionName=function)["Payload"].read()
+        key, secret, token = json.loads(said)
+        self.become(key, secret)
+        self.monkeypatch.setenv("AWS_SESSION_TOKEN", token)
+
     def client(self, service: str) -> Any:
         # Not the default session: it keeps the credentials of whoever came first.
         return boto3.session.Session().client(service)  # type: ignore[call-overload]
@@ -80,3 +115,10 @@ class Account:
         cloud = self.root()
         prepared = deploy.prepare(cloud, request)
         return deploy.finish(cloud, prepared, self.events.append)
+
+
+def _leaking_code() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(f"{HANDLER.rpartition('.')[0].replace('.', '/')}.py", _LEAK)
+    return buffer.getvalue()

@@ -19,8 +19,14 @@ from tests.e2e.account import HASH, Account
 DIGEST = {"Message": HASH, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"}
 
 
-def become_the_signing_role(account: Account, found: Deployment) -> Any:
-    """Return KMS as the function's role sees it. Its trust is widened for this, by the account's root."""
+def become_the_function(account: Account, found: Deployment) -> Any:
+    """Return KMS as the function sees it."""
+    account.become_function(found)
+    return account.client("kms")
+
+
+def become_the_role_elsewhere(account: Account, found: Deployment) -> Any:
+    """Return KMS as a session of the role outside Lambda sees it. The root widens the role's trust for this."""
     iam = account.client("iam")
     trust = {
         "Effect": "Allow",
@@ -32,7 +38,7 @@ def become_the_signing_role(account: Account, found: Deployment) -> Any:
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
     )
     given = account.client("sts").assume_role(
-        RoleArn=found.outputs["RoleArn"], RoleSessionName="test"
+        RoleArn=found.outputs["RoleArn"], RoleSessionName="treasury-signer"
     )["Credentials"]
     account.become(given["AccessKeyId"], given["SecretAccessKey"])
     account.monkeypatch.setenv("AWS_SESSION_TOKEN", given["SessionToken"])
@@ -45,26 +51,41 @@ def denied(call: Callable[..., object], **arguments: Any) -> None:
     assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
 
 
-def test_the_role_signs_digests_with_its_key(account: Account) -> None:
+def test_the_function_signs_digests_with_its_key(account: Account) -> None:
     found = account.deploy()
-    kms, key = become_the_signing_role(account, found), found.outputs["KeyArn"]
+    kms, key = become_the_function(account, found), found.outputs["KeyArn"]
     assert kms.sign(KeyId=key, **DIGEST)["KeyId"] == key
     assert kms.get_public_key(KeyId=key)["KeySpec"] == "ECC_SECG_P256K1"
 
 
-def test_the_role_signs_nothing_but_digests(account: Account) -> None:
+def test_the_function_signs_nothing_but_digests(account: Account) -> None:
     found = account.deploy()
-    kms, key = become_the_signing_role(account, found), found.outputs["KeyArn"]
+    kms, key = become_the_function(account, found), found.outputs["KeyArn"]
     denied(kms.sign, KeyId=key, **{**DIGEST, "MessageType": "RAW"})
     raw = {name: value for name, value in DIGEST.items() if name != "MessageType"}
     denied(kms.sign, KeyId=key, **raw)
 
 
-def test_the_role_does_nothing_with_another_key(account: Account) -> None:
+def test_another_function_under_the_role_signs_nothing(account: Account) -> None:
+    found = account.deploy()
+    account.become_another_function(found)
+    kms, key = account.client("kms"), found.outputs["KeyArn"]
+    assert kms.get_public_key(KeyId=key)["KeySpec"] == "ECC_SECG_P256K1"
+    denied(kms.sign, KeyId=key, **DIGEST)
+
+
+def test_a_session_of_the_role_from_elsewhere_signs_nothing(account: Account) -> None:
+    found = account.deploy()
+    kms, key = become_the_role_elsewhere(account, found), found.outputs["KeyArn"]
+    assert kms.get_public_key(KeyId=key)["KeySpec"] == "ECC_SECG_P256K1"
+    denied(kms.sign, KeyId=key, **DIGEST)
+
+
+def test_the_function_does_nothing_with_another_key(account: Account) -> None:
     found = account.deploy()
     made = account.client("kms").create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY")
     other = made["KeyMetadata"]["Arn"]
-    kms = become_the_signing_role(account, found)
+    kms = become_the_function(account, found)
     denied(kms.sign, KeyId=other, **DIGEST)
     denied(kms.get_public_key, KeyId=other)
 
@@ -83,11 +104,11 @@ def test_the_role_does_nothing_with_another_key(account: Account) -> None:
         ("get_key_policy", {"PolicyName": "default"}),
     ],
 )
-def test_the_role_does_nothing_else_with_its_own(
+def test_the_function_does_nothing_else_with_its_own(
     account: Account, name: str, more: dict[str, Any]
 ) -> None:
     found = account.deploy()
-    kms = become_the_signing_role(account, found)
+    kms = become_the_function(account, found)
     denied(getattr(kms, name), KeyId=found.outputs["KeyArn"], **more)
 
 

@@ -2,7 +2,7 @@
 
 Standard library alone: `guarded_ministack.py` loads this file by its path, under ministack's Python. Sources: the
 KMS developer guide, "Condition keys for AWS KMS"; the IAM user guide, "aws:PrincipalArn" (for a session of a role
-it is the role's ARN).
+it is the role's ARN); the Lambda developer guide, "Using source function ARN to control function access behavior".
 """
 
 from __future__ import annotations
@@ -53,3 +53,35 @@ def fill(evaluator: Any, actions: Any, roles: Any) -> None:
 
     evaluator._resolve_condition_key = resolve_condition_key  # noqa: SLF001
     actions.request_tag_context = request_tag_context
+
+
+def unqualified(function_arn: str) -> str:
+    """Return a function's ARN without the version or alias that may follow its name."""
+    return ":".join(function_arn.split(":")[:7])
+
+
+def fill_source_function(evaluator: Any, runtime: Any) -> None:
+    """Teach `ministack.core.iam_evaluator` which function the credentials of a request were given to.
+
+    `runtime` is `ministack.core.lambda_runtime`, which makes them. Must come before other parts of ministack
+    import from these two.
+
+    Raises:
+        AttributeError: this is not the version of ministack it was written for.
+    """
+    give, keys_of = runtime.execution_credentials, evaluator._principal_keys  # noqa: SLF001
+    functions: dict[str, str] = {}
+
+    def execution_credentials(config: dict[str, Any]) -> dict[str, str]:
+        given: dict[str, str] = give(config)
+        functions[given["AWS_ACCESS_KEY_ID"]] = unqualified(config["FunctionArn"])
+        return given
+
+    def principal_keys(credential: Any) -> dict[str, Any]:
+        found: dict[str, Any] = keys_of(credential)
+        function = functions.get(credential.access_key_id)
+        # It looks keys up in small letters.
+        return {**found, "lambda:sourcefunctionarn": function} if function else found
+
+    runtime.execution_credentials = execution_credentials
+    evaluator._principal_keys = principal_keys  # noqa: SLF001

@@ -6,8 +6,8 @@ As it comes, ministack 1.5.33 answers every `Host` and `Origin` with `Access-Con
 signature, and lets anybody reset it. Whoever is root can make a Lambda function, which is code run as this user.
 
 Here root is one key, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of this process, and its signature is
-checked as an IAM user's is. `condition_keys.py` adds what policies ask of a request. Paths under `/_ministack/`
-want `Authorization: Bearer <that secret>`, but for `/_ministack/ready`.
+checked as an IAM user's is. `condition_keys.py` adds what policies ask of a request and its credentials. Paths
+under `/_ministack/` want `Authorization: Bearer <that secret>`, but for `/_ministack/ready`.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ def main() -> None:
     evaluator = importlib.import_module("ministack.core.iam_evaluator")
     keep_one_root(evaluator, root)
     _KEYS["fill"](evaluator, importlib.import_module("ministack.core.iam_actions"), _roles)
+    runtime = importlib.import_module("ministack.core.lambda_runtime")
+    _KEYS["fill_source_function"](evaluator, runtime)
     server: Any = importlib.import_module("ministack.app")
     # What its own main() serves.
     server.app = _GUARD["Guard"](AdminOnly(server.app, secret), int(os.environ["GATEWAY_PORT"]))

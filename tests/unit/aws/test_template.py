@@ -177,7 +177,12 @@ def test_a_replica_is_of_its_primary_and_has_the_same_policy() -> None:
 
 def test_the_role_may_sign_with_one_key_and_write_one_log_and_nothing_else() -> None:
     found = role_statements()
-    assert set(found) == {"SignWithTheOneKey", "ReadItsPublicKey", "WriteItsOwnLog"}
+    assert set(found) == {
+        "SignWithTheOneKey",
+        "ReadItsPublicKey",
+        "WriteItsOwnLog",
+        "OnlyInTheFunction",
+    }
     sign, read = found["SignWithTheOneKey"], found["ReadItsPublicKey"]
     assert (sign["Action"], read["Action"]) == ("kms:Sign", "kms:GetPublicKey")
     assert sign["Resource"] == read["Resource"] == {"Fn::GetAtt": ["SigningKey", "Arn"]}
@@ -187,6 +192,7 @@ def test_the_role_may_sign_with_one_key_and_write_one_log_and_nothing_else() -> 
     assert log["Resource"] == {"Fn::GetAtt": ["FunctionLog", "Arn"]}
     role = resources()["FunctionRole"]["Properties"]
     assert not {"ManagedPolicyArns", "Policies"} & set(role)
+    assert found["OnlyInTheFunction"]["Effect"] == "Deny"
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
 
@@ -195,11 +201,13 @@ def test_the_role_may_sign_with_one_key_and_write_one_log_and_nothing_else() -> 
     ("compute", "service"),
     [("ecs", "ecs-tasks.amazonaws.com"), ("ec2", {"Fn::Sub": "ec2.${AWS::URLSuffix}"})],
 )
-def test_other_compute_has_the_same_role_and_no_function_and_no_api(
+def test_other_compute_has_the_same_role_but_for_the_functions_and_no_function_and_no_api(
     compute: Any, service: Any
 ) -> None:
     plan = StackPlan(compute=compute)
-    assert role_statements(plan) == role_statements()
+    of_a_function = role_statements()
+    del of_a_function["OnlyInTheFunction"]
+    assert role_statements(plan) == of_a_function
     (trust,) = resources(plan)["FunctionRole"]["Properties"]["AssumeRolePolicyDocument"][
         "Statement"
     ]

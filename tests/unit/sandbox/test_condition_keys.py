@@ -58,3 +58,38 @@ def test_the_emulator_is_taught_both() -> None:
 def test_another_version_of_the_emulator_is_noticed() -> None:
     with pytest.raises(AttributeError):
         condition_keys.fill(SimpleNamespace(), SimpleNamespace(), dict)
+
+
+FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:treasury-signer"
+
+
+def taught() -> tuple[Any, Any]:
+    runtime = SimpleNamespace(
+        execution_credentials=lambda config: {"AWS_ACCESS_KEY_ID": f"ASIA-{config['FunctionArn']}"}
+    )
+    evaluator = SimpleNamespace(_principal_keys=lambda credential: {"aws:userid": credential.id})
+    condition_keys.fill_source_function(evaluator, runtime)
+    return evaluator, runtime
+
+
+@pytest.mark.parametrize("arn", [FUNCTION, f"{FUNCTION}:7"])
+def test_what_lambda_gave_to_a_function_tells_the_function(arn: str) -> None:
+    evaluator, runtime = taught()
+    given = runtime.execution_credentials({"FunctionArn": arn})
+    credential = SimpleNamespace(access_key_id=given["AWS_ACCESS_KEY_ID"], id="r:f")
+    assert evaluator._principal_keys(credential) == {
+        "aws:userid": "r:f",
+        "lambda:sourcefunctionarn": FUNCTION,
+    }
+
+
+def test_what_lambda_did_not_give_tells_no_function() -> None:
+    evaluator, runtime = taught()
+    runtime.execution_credentials({"FunctionArn": FUNCTION})
+    credential = SimpleNamespace(access_key_id="ASIA-elsewhere", id="r:s")
+    assert evaluator._principal_keys(credential) == {"aws:userid": "r:s"}
+
+
+def test_a_lambda_that_gives_credentials_otherwise_is_noticed() -> None:
+    with pytest.raises(AttributeError):
+        condition_keys.fill_source_function(SimpleNamespace(), SimpleNamespace())

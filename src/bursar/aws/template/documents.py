@@ -40,6 +40,11 @@ def account_root() -> Json:
     return sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")
 
 
+def function_arn() -> str:
+    """Return the text that `Fn::Sub` makes the function's ARN of: for what the function itself depends on."""
+    return "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}-signer"
+
+
 def tags(plan: StackPlan) -> list[Json]:
     """Return the tags of every resource that takes any: the stack's name, and those of the plan."""
     own = [{"Key": "bursar:stack", "Value": ref("AWS::StackName")}]

@@ -2,8 +2,9 @@
 
 Callers reach the alias `live`, never the function's latest state: a version is frozen, code and settings, so
 what a reviewer saw deployed is what runs, and a deployment that fails goes back to the version before.
-Sources: the Lambda developer guide, "Manage Lambda function versions", "Create an alias for a Lambda function" and
-"Managing permissions in AWS Lambda"; the X-Ray developer guide, "How AWS X-Ray works with IAM".
+Sources: the Lambda developer guide, "Manage Lambda function versions", "Create an alias for a Lambda function",
+"Managing permissions in AWS Lambda" and "Using source function ARN to control function access behavior"; the X-Ray
+developer guide, "How AWS X-Ray works with IAM".
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from typing import Any
 from bursar.aws.environment import ALLOWED, BLIND_SIGNING, HANDLER, KEY, SIGNER_ADDRESS
 from bursar.aws.plan import StackPlan
 from bursar.aws.template import network
-from bursar.aws.template.documents import Json, arn, fingerprint, policy, ref, sub, tags
+from bursar.aws.template.documents import (
+    Json,
+    arn,
+    fingerprint,
+    function_arn,
+    policy,
+    ref,
+    sub,
+    tags,
+)
 from bursar.aws.template.key import key_arn, role_name, signing_conditions
 from bursar.aws.template.records import KEPT, records_key_arn
 
@@ -74,7 +84,10 @@ def version_id(plan: StackPlan) -> str:
 
 
 def role_policy(plan: StackPlan) -> Json:
-    """Return what the role may do: sign with one key, read its public key, and write one log."""
+    """Return what the role may do: sign with one key, read its public key, and write one log.
+
+    It signs in the function alone: who may pass the role to another one gains nothing by it.
+    """
     return policy(
         {
             "Sid": "SignWithTheOneKey",
@@ -95,6 +108,7 @@ def role_policy(plan: StackPlan) -> Json:
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "Resource": arn("FunctionLog"),
         },
+        *(_only_the_function() if plan.compute == "lambda" else []),
         *(_tracing() if plan.function.tracing and plan.compute == "lambda" else []),
         *(network.role_statements(plan) if plan.compute == "lambda" else []),
     )
@@ -138,6 +152,22 @@ def _role(plan: StackPlan) -> Json:
             "Tags": tags(plan),
         },
     }
+
+
+def _only_the_function() -> list[Json]:
+    # Lambda puts the function's ARN into the context of the credentials that it gives the function. A session
+    # from elsewhere has none, and a negated comparison holds where there is nothing to compare. Policies of
+    # resources cannot ask for this key. The guide writes the ARN without a version; with one it is the same.
+    own = [sub(function_arn()), sub(f"{function_arn()}:*")]
+    return [
+        {
+            "Sid": "OnlyInTheFunction",
+            "Effect": "Deny",
+            "Action": ["kms:Sign"],
+            "Resource": "*",
+            "Condition": {"ArnNotLike": {"lambda:SourceFunctionArn": own}},
+        }
+    ]
 
 
 def _tracing() -> list[Json]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from bursar.aws.plan import NetworkPlan, StackPlan
-from bursar.aws.template.documents import Json, ref, sub, tags
+from bursar.aws.template.documents import Json, function_arn, ref, sub, tags
 from bursar.aws.template.endpoint_policies import (
     api_endpoint_policy,
     kms_endpoint_policy,
@@ -82,7 +82,6 @@ def role_statements(plan: StackPlan) -> list[Json]:
     """
     if plan.network is None or plan.compute != "lambda":
         return []
-    function = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}-signer"
     return [
         {
             "Sid": "LetLambdaConnectTheFunction",
@@ -110,7 +109,7 @@ def role_statements(plan: StackPlan) -> list[Json]:
             "Effect": "Deny",
             "Action": sorted([*_INTERFACES, *_LOOKING, "ec2:DetachNetworkInterface"]),
             "Resource": "*",
-            "Condition": {"ArnEquals": {"lambda:SourceFunctionArn": sub(function)}},
+            "Condition": {"ArnEquals": {"lambda:SourceFunctionArn": sub(function_arn())}},
         },
     ]
 
