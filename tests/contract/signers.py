@@ -13,6 +13,7 @@ from typing import Any, cast
 import httpx2
 
 from bursar.aws.cloud import Cloud
+from bursar.aws.container import Edges
 from bursar.aws.handler import SigningFunction
 from bursar.aws.remote import Api, ApiSigner, LambdaSigner, Patience
 from bursar.kms.client import KmsClient, Limits
@@ -75,7 +76,7 @@ class Stub:
 
     def door(self, **environ: str) -> Door:
         settings = {"KMS_KEY_ID": self.key.arn, "BURSAR_BLIND_SIGNING": "allowed"} | environ
-        function = SigningFunction(settings, self.client, lambda _line: None)
+        function = SigningFunction(settings, lambda _line: None, Edges(self.client))
         return Door(lambda event: function(event, SimpleNamespace(aws_request_id="lambda-1")))
 
     def signer(self, kind: str) -> Signer:

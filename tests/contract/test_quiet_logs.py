@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bursar.aws.cloud import aws_errors
+from bursar.aws.container import Edges
 from bursar.aws.handler import SigningFunction
 from bursar.chains.evm import Scheme
 from bursar.errors import BursarError, KmsError
@@ -73,7 +74,7 @@ def test_the_functions_lines_hold_the_digest_and_no_body_no_hash_and_no_secret(
         "AWS_SECRET_ACCESS_KEY": "the-functions-own",
         "AWS_SESSION_TOKEN": TOKEN,
     }
-    function = SigningFunction(settings, stub.client, lines.append)
+    function = SigningFunction(settings, lines.append, Edges(stub.client))
     body = {"messageHash": "0x" + HASH.hex(), "signerAddress": address}
     headers = {"authorization": "AWS4-HMAC-SHA256 Credential=AKID/x, Signature=feedface"}
     function(body, None)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bursar.aws.container import Edges
 from bursar.aws.handler import SigningFunction
 from bursar.chains import evm
 from bursar.kms.client import KmsClient, Limits
@@ -48,7 +49,7 @@ class Api:
         )
         settings = {"KMS_KEY_ID": key_id, "BURSAR_BLIND_SIGNING": "allowed"}
         self.lines: list[str] = []
-        self.function = SigningFunction(settings, lambda _seconds: kms, self.lines.append)
+        self.function = SigningFunction(settings, self.lines.append, Edges(lambda _seconds: kms))
 
     def post(self, address: str) -> tuple[int, dict[str, Any]]:
         body = json.dumps({"messageHash": "0x" + "11" * 32, "signerAddress": address})

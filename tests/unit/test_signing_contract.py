@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,21 +19,25 @@ from bursar.errors import (
     KmsAccessDenied,
     KmsThrottled,
     KmsTimeout,
+    LocatorError,
     RequestError,
     RequestTooLarge,
     SignerMismatch,
     UnsupportedOperation,
     WrongKey,
 )
+from bursar.review.intent import Intent, SignerChangeIntent, Token
 from bursar.signing_contract import (
     MAX_BODY_BYTES,
+    AnyRequest,
+    ApprovalRequest,
     DigestRequest,
     TransactionRequest,
-    digest_body,
     parse_request,
     read_request,
     refusal,
-    require_allowed,
+    request_body,
+    require_blind,
     require_signer,
 )
 
@@ -70,7 +75,79 @@ def test_an_address_in_lower_case_is_the_same_account() -> None:
 
 def test_what_a_client_writes_is_what_the_signer_reads() -> None:
     request = DigestRequest(HASH, ADDRESS, Scheme.RAW)
-    assert read_request(digest_body(request)) == request
+    assert read_request(request_body(request)) == request
+
+
+INTENT = Intent("base-sepolia", Token(OTHER, "USDC", 6), ADDRESS, 2_500_000)
+PAYMENT = TransactionRequest({"id": "t-1"}, INTENT, ADDRESS, f"external-wallet:{ADDRESS}")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        PAYMENT,
+        replace(PAYMENT, scheme=Scheme.RAW, id="payroll-2026-11:0042", accept=("unverifiable",)),
+        replace(PAYMENT, intent=SignerChangeIntent("base", added=True, signer=ADDRESS)),
+        replace(PAYMENT, intent=SignerChangeIntent("base", added=False, signer=ADDRESS)),
+        ApprovalRequest(HASH, PAYMENT.signer, {"id": "t-1"}, ADDRESS),
+        ApprovalRequest(HASH, PAYMENT.signer, message_hash=HASH, scheme=Scheme.RAW),
+    ],
+)
+def test_what_a_client_writes_of_a_reviewed_request_is_what_the_signer_reads(
+    request_: AnyRequest,
+) -> None:
+    assert parse_request(json.dumps(request_body(request_)).encode()) == request_
+
+
+def payment(**changes: Any) -> dict[str, Any]:
+    return {k: v for k, v in (request_body(PAYMENT) | changes).items() if v is not ...}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"wallet": ...},
+        {"intent": ...},
+        {"id": ""},
+        {"id": "a" * 65},
+        {"id": "-a"},
+        {"id": 7},
+        {"accept": "unverifiable"},
+        {"accept": ["delegatecall"]},
+        {"accept": [["unverifiable"]]},
+        {"intent": {"chain": "base", "addSigner": ADDRESS, "removeSigner": ADDRESS}},
+        {"intent": {"chain": "nowhere", "addSigner": ADDRESS}},
+        {"digest": "0x" + HASH.hex()},
+        {"scheme": "eip712"},
+    ],
+)
+def test_a_transaction_request_outside_the_contract_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(RequestError):
+        read_request(payment(**changes))
+
+
+@pytest.mark.parametrize("signer", ["a", "email:ada@example.com", f"external-wallet:{ADDRESS}1"])
+def test_a_signer_without_an_evm_key_is_refused(signer: str) -> None:
+    with pytest.raises(LocatorError):
+        read_request(payment(signer=signer))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"messageHash": "0x" + HASH.hex(), "wallet": ADDRESS},
+        {"messageHash": "0x" + HASH.hex(), "transaction": {}},
+        {"transaction": {}},
+        {"wallet": ADDRESS},
+        {},
+    ],
+)
+def test_an_approval_is_of_a_transaction_and_its_wallet_or_of_a_bare_hash(
+    changes: dict[str, Any],
+) -> None:
+    approval = {"kind": "approval", "digest": "0x" + HASH.hex(), "signer": PAYMENT.signer}
+    with pytest.raises(RequestError):
+        read_request(approval | changes)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +200,7 @@ def test_a_malformed_or_mistyped_address_is_refused(address: str) -> None:
         body(messagehash="0x"),
         body(chainId=1),
         b'{"kind": "transaction"}',
-        b'{"kind": "transaction", "transaction": {}, "intent": [], "signer": "a"}',
-        b'{"kind": "transaction", "transaction": {}, "intent": {}, "signer": ""}',
+        b'{"kind": "approval"}',
     ],
 )
 def test_a_body_outside_the_contract_is_refused(data: bytes) -> None:
@@ -171,18 +247,14 @@ def test_any_object_is_a_request_or_one_of_our_errors(data: dict[str, Any]) -> N
         return
 
 
-def test_a_transaction_request_is_understood_and_turned_down() -> None:
-    request = read_request(
-        {"kind": "transaction", "transaction": {}, "intent": {}, "signer": "external-wallet:0x"}
-    )
-    assert isinstance(request, TransactionRequest)
-    with pytest.raises(UnsupportedOperation):
-        require_allowed(request, blind_signing=True)
+def test_a_transaction_is_turned_down_where_there_is_no_policy() -> None:
+    with pytest.raises(UnsupportedOperation, match="no policy"):
+        require_blind(PAYMENT, blind_signing=True)
 
 
 def test_a_digest_is_refused_where_blind_signing_is_off_and_the_hint_names_the_switch() -> None:
     with pytest.raises(BlindSigningDisabled) as caught:
-        require_allowed(DigestRequest(HASH, ADDRESS), blind_signing=False)
+        require_blind(DigestRequest(HASH, ADDRESS), blind_signing=False)
     assert "--allow-blind-signing" in str(caught.value.hint)
 
 

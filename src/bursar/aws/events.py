@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bursar.errors import RequestError, RequestTooLarge
-from bursar.signing_contract import MAX_BODY_BYTES, Reply, SigningRequest, parse_request
+from bursar.signing_contract import MAX_BODY_BYTES, AnyRequest, Caller, Reply, parse_request
 
 # curl's `--data` says the second of these unless told otherwise; the body is read as JSON either way.
 _CONTENT_TYPES = ("application/json", "application/x-www-form-urlencoded")
@@ -26,7 +26,7 @@ def is_api_event(event: Any) -> bool:
     return isinstance(event, dict) and isinstance(event.get("requestContext"), dict)
 
 
-def request_in(event: Any) -> SigningRequest:
+def request_in(event: Any) -> AnyRequest:
     """Return the signing request of an event.
 
     Raises:
@@ -59,6 +59,16 @@ def caller_of(event: Any) -> dict[str, str]:
         "sourceIp": identity.get("sourceIp"),
     }
     return {"via": "api"} | {k: v[:256] for k, v in found.items() if isinstance(v, str)}
+
+
+def caller_in(event: Any) -> Caller:
+    """Return who asks, for the policy. A direct invocation says nothing of that, so that its caller is not known.
+
+    It is `caller_of` in the contract's words, and worth no more.
+    """
+    found = caller_of(event)
+    arn, request = found.get("claimedCaller"), found.get("apiRequestId")
+    return Caller(arn, found["via"], request, found.get("sourceIp"))
 
 
 def result_of(event: Any, reply: Reply) -> dict[str, Any]:

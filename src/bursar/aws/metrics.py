@@ -25,7 +25,8 @@ MILLISECONDS: Final = "Milliseconds"
 
 _TIMES = (MILLISECONDS, KMS_MILLISECONDS)
 
-Outcome = Literal["Signatures", "Refusals", "Errors"]
+# None: nothing was signed, refused or went wrong; a consent, or a signature that was there before.
+Outcome = Literal["Signatures", "Refusals", "Errors"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def embedded(function: str, measured: Measured, timestamp: int) -> dict[str, Any
     if measured.kms_milliseconds is not None:
         values[KMS_MILLISECONDS] = measured.kms_milliseconds
     directives = [_directive([FUNCTION], list(values))]
-    if counted != SIGNATURES:
+    if counted in (REFUSALS, ERRORS):
         directives.append(_directive([FUNCTION, CODE], [counted]))
     return {
         "_aws": {"Timestamp": timestamp, "CloudWatchMetrics": directives},

@@ -15,12 +15,12 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from bursar import strict_json
 from bursar.aws.cloud import Cloud, aws_errors, error_code, is_loopback
-from bursar.aws.replies import read_reply
+from bursar.aws.replies import read_consent, read_reply
 from bursar.chains import evm
 from bursar.chains.evm import Scheme
 from bursar.errors import (
@@ -38,11 +38,24 @@ from bursar.kms.credentials import CredentialChain, CredentialsProvider
 from bursar.kms.http1 import Response
 from bursar.kms.sigv4 import SigV4
 from bursar.signer import SignedHash
-from bursar.signing_contract import MAX_BODY_BYTES, DigestRequest, digest_body
+from bursar.signing_contract import (
+    MAX_BODY_BYTES,
+    Answer,
+    AnyRequest,
+    ApprovalRequest,
+    Consent,
+    DigestRequest,
+    SigningRequest,
+    TransactionRequest,
+    request_body,
+    require_signer,
+)
 
 if TYPE_CHECKING:
     import httpx2
 
+T = TypeVar("T")
+R = TypeVar("R", bound=AnyRequest)
 _HOST_REGION = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
 _PLAIN_PATH = re.compile(r"\A/[A-Za-z0-9_.~/-]*\Z")
 # RFC 1123, section 2.1; a name of another script has to be given in its ASCII form.
@@ -64,7 +77,7 @@ class Patience:
     answer: float = 30.0
     sleep: Callable[[float], None] = time.sleep
 
-    def repeat(self, ask: Callable[[], SignedHash]) -> SignedHash:
+    def repeat(self, ask: Callable[[], T]) -> T:
         """Return what `ask` gives, asking again while the service is merely unavailable."""
         for attempt in range(1, self.attempts):
             try:
@@ -155,8 +168,33 @@ class ApiSigner:
             SigningServiceError: any other answer.
             SignatureError: an answer that must not be used.
         """
-        request = _request(message_hash, self._address, scheme)
-        return self._patience.repeat(lambda: self._ask(request))
+        return self._answer(_request(message_hash, self._address, scheme)).signed
+
+    def sign_transaction(self, request: TransactionRequest) -> Answer:
+        """Return a proved signature over what waits for this signer in a transaction, as its policy allows.
+
+        One POST, and repetitions as for `sign_hash`. The digest is what Crossmint says waits: to review the
+        transaction is the caller's part here, and the signer's there.
+
+        Raises:
+            NotAwaitingApproval, Unverifiable: nothing waits for this signer; nothing was sent.
+            SignerMismatch: the request is for another signer; nothing was sent.
+            SigningServiceRefused: the review or the policy turned it down; `reason` says which.
+            BursarError: as `sign_hash`.
+        """
+        require_signer(request, self._address)
+        return self._answer(request)
+
+    def consent(self, request: ApprovalRequest) -> Consent:
+        """Consent to a digest that waits for approval, and return how many more are missing. One POST.
+
+        Raises:
+            SignerMismatch: the request is for another signer; nothing was sent.
+            SigningServiceRefused: it does not wait, or this consent would not count; `reason` says which.
+            BursarError: as `sign_hash`.
+        """
+        require_signer(request, self._address)
+        return self._patience.repeat(lambda: self._ask(request, read_consent))
 
     def close(self) -> None:
         """Close the connections."""
@@ -168,8 +206,12 @@ class ApiSigner:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, request: DigestRequest) -> SignedHash:
-        body = json.dumps(digest_body(request)).encode()
+    def _answer(self, request: SigningRequest) -> Answer:
+        request.digest  # noqa: B018  what cannot be signed is refused before anything is sent
+        return self._patience.repeat(lambda: self._ask(request, read_reply))
+
+    def _ask(self, request: R, read: Callable[..., T]) -> T:
+        body = json.dumps(request_body(request)).encode()
         known = self._clock_offset
         now = time.time() + known
         response = self._post(body, now)
@@ -177,7 +219,7 @@ class ApiSigner:
             self._clock_offset = known + offset
             response = self._post(body, time.time() + known + offset)
         error_type = response.headers.get("x-amzn-errortype", "")
-        return read_reply(response.status, response.body, request, error_type=error_type)
+        return read(response.status, response.body, request, error_type=error_type)
 
     def _post(self, body: bytes, now: float) -> Response:
         import httpx2
@@ -241,13 +283,37 @@ class LambdaSigner:
             SigningServiceError: the function failed.
             SignatureError: an answer that must not be used.
         """
-        request = _request(message_hash, self._address, scheme)
-        return self._patience.repeat(lambda: self._ask(request))
+        return self._answer(_request(message_hash, self._address, scheme)).signed
 
-    def _ask(self, request: DigestRequest) -> SignedHash:
-        payload = self._invoke(json.dumps(digest_body(request)).encode())
+    def sign_transaction(self, request: TransactionRequest) -> Answer:
+        """Return a proved signature over what waits for this signer in a transaction, as its policy allows.
+
+        One invocation, and repetitions as for `sign_hash`. Nothing tells the function who invokes it, so that a
+        policy refuses whatever needs to know.
+
+        Raises:
+            BursarError: as `ApiSigner.sign_transaction` and `sign_hash`.
+        """
+        require_signer(request, self._address)
+        return self._answer(request)
+
+    def consent(self, request: ApprovalRequest) -> Consent:
+        """Consent to a digest that waits for approval. Refused: nothing tells the function who invokes it.
+
+        Raises:
+            BursarError: as `ApiSigner.consent` and `sign_hash`.
+        """
+        require_signer(request, self._address)
+        return self._patience.repeat(lambda: self._ask(request, read_consent))
+
+    def _answer(self, request: SigningRequest) -> Answer:
+        request.digest  # noqa: B018  what cannot be signed is refused before anything is sent
+        return self._patience.repeat(lambda: self._ask(request, read_reply))
+
+    def _ask(self, request: R, read: Callable[..., T]) -> T:
+        payload = self._invoke(json.dumps(request_body(request)).encode())
         status, body = _split(payload)
-        return read_reply(status, body, request)
+        return read(status, body, request)
 
     def _invoke(self, payload: bytes) -> bytes:
         from botocore.exceptions import ClientError

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from bursar.chains import evm
+from bursar.chains.evm import Scheme
 from bursar.errors import (
     AwsCredentials,
     KmsCredentials,
@@ -19,13 +20,32 @@ from bursar.errors import (
 )
 from bursar.kms.faults import error_for
 from bursar.signer import SignedHash
-from bursar.signing_contract import MAX_BODY_BYTES, DigestRequest, parse_json
+from bursar.signing_contract import MAX_BODY_BYTES, Answer, ApprovalRequest, Consent, parse_json
 
 
-def read_reply(
-    status: int, body: bytes, request: DigestRequest, *, error_type: str = ""
-) -> SignedHash:
-    """Return the signature in a deployed signer's HTTP reply, proved to be over this digest by this address.
+class Expected(Protocol):
+    """What an answer has to be a signature over, and whose. Both requests for a signature are this."""
+
+    @property
+    def digest(self) -> bytes:
+        """The 32 bytes that are signed."""
+        ...
+
+    @property
+    def signer_address(self) -> str:
+        """The account that signs, checksummed."""
+        ...
+
+    @property
+    def scheme(self) -> Scheme:
+        """The scheme that was asked for."""
+        ...
+
+
+def read_reply(status: int, body: bytes, request: Expected, *, error_type: str = "") -> Answer:
+    """Return the answer in a deployed signer's HTTP reply, proved to be over this digest by this address.
+
+    What it says of the policy is the signer's word, and is not proved here.
 
     `error_type` is the header x-amzn-errortype, by which API Gateway tells its own 403s apart. Source: AWS
     knowledge center, "How do I troubleshoot HTTP 403 errors from API Gateway?"
@@ -40,27 +60,83 @@ def read_reply(
     """
     if status == 200:
         return _read_answer(body, request)
+    raise _error_of(status, body, error_type)
+
+
+def read_consent(
+    status: int, body: bytes, request: ApprovalRequest, *, error_type: str = ""
+) -> Consent:
+    """Return the consent in a deployed signer's HTTP reply, for the digest that was asked about.
+
+    Raises:
+        SignatureError: an answer that is not the contract's, or is about another digest.
+        AwsCredentials, SigningServiceError: as `read_reply`.
+    """
+    if status != 200:
+        raise _error_of(status, body, error_type)
+    data = _read_object(body)
+    missing, by = data.get("missing"), data.get("consentedBy")
+    digest = "0x" + request.digest.hex()
+    if data.get("digest") != digest or type(missing) is not int:
+        raise _not_the_contracts()
+    return Consent(digest, _plain(by), missing, _policy(data))
+
+
+def _error_of(status: int, body: bytes, error_type: str) -> AwsCredentials | SigningServiceError:
     told = _read_error(body)
     if told.code is None and status in (401, 403):
-        raise _turned_away(status, error_type, _gateway_message(body))
-    raise _service_error(status, told)
+        return _turned_away(status, error_type, _gateway_message(body))
+    return _service_error(status, told)
 
 
-def _read_answer(body: bytes, request: DigestRequest) -> SignedHash:
+def _read_answer(body: bytes, request: Expected) -> Answer:
+    data = _read_object(body)
+    try:
+        signature = bytes.fromhex(str(data["signature"]).removeprefix("0x"))
+    except (ValueError, KeyError):
+        raise _not_the_contracts() from None
+    digest = request.digest
+    proved = evm.parse_signature(signature, digest, request.signer_address)
+    request_id = _plain(data.get("requestId", ""))[:128]
+    signed = SignedHash(proved, digest, request.signer_address, request_id)
+    return Answer(signed, request.scheme, _policy(data))
+
+
+def _read_object(body: bytes) -> dict[str, Any]:
     try:
         if len(body) > MAX_BODY_BYTES:
             raise RequestTooLarge("the answer is too large")
         data = parse_json(body, "the answer")
-        signature = bytes.fromhex(str(data["signature"]).removeprefix("0x"))
-        request_id = data.get("requestId", "")
-    except (RequestError, ValueError, TypeError, KeyError, AttributeError):
-        raise SignatureError(
-            "the signer's answer is not the signing contract's",
-            hint="check that the address is the one bursar aws outputs prints",
-        ) from None
-    digest = request.digest
-    proved = evm.parse_signature(signature, digest, request.signer_address)
-    return SignedHash(proved, digest, request.signer_address, _plain(request_id)[:128])
+    except RequestError:
+        raise _not_the_contracts() from None
+    if not isinstance(data, dict):
+        raise _not_the_contracts()
+    return data
+
+
+def _not_the_contracts() -> SignatureError:
+    return SignatureError(
+        "the signer's answer is not the signing contract's",
+        hint="check that the address is the one bursar aws outputs prints",
+    )
+
+
+def _policy(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what an answer says of the policy, as far as it is of the contract's form; older signers say less."""
+    found = data.get("policy")
+    found = found if isinstance(found, dict) else {}
+    texts = {
+        name: _plain(found[name])
+        for name in ("hash", "sentence", "rule")
+        if isinstance(found.get(name), str)
+    }
+    version, receipt = found.get("version"), found.get("receipt")
+    told: dict[str, Any] = {"reviewed": found.get("reviewed") is True, **texts}
+    if type(version) is int:
+        told["version"] = version
+    if isinstance(receipt, dict) and type(receipt.get("number")) is int:
+        told["receipt"] = {"number": receipt["number"], "hash": _plain(receipt.get("hash"))}
+    return told
 
 
 @dataclass(frozen=True, slots=True)

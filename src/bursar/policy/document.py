@@ -20,6 +20,7 @@ from bursar.policy.sections import (
     read_limits,
     read_recipients,
     read_tokens,
+    read_wallet_factories,
 )
 from bursar.policy.tables import Float, Table
 
@@ -118,6 +119,7 @@ def _policy(data: Mapping[str, Any], findings: Findings) -> Policy:
         tuple(read_approvals(top, tokens)),
         calls or 1,
         allow,
+        read_wallet_factories(top),
     )
     top.finish()
     return policy

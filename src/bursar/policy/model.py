@@ -129,7 +129,10 @@ class ApprovalRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Everything one `policy.toml` says. What it does not mention is refused."""
+    """Everything one `policy.toml` says. What it does not mention is refused.
+
+    `wallet_factories` may deploy a wallet besides those every review knows.
+    """
 
     version: int
     chains: Mapping[str, Chain]
@@ -141,3 +144,4 @@ class Policy:
     approvals: tuple[ApprovalRule, ...] = ()
     calls_at_most: int = 1
     allow: frozenset[str] = frozenset()
+    wallet_factories: frozenset[str] = frozenset()

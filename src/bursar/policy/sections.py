@@ -99,6 +99,17 @@ def read_callers(top: Table) -> Callers | None:
     return found
 
 
+def read_wallet_factories(top: Table) -> frozenset[str]:
+    """Return the further contracts that may deploy a wallet, of `wallet_factories`."""
+    found = set()
+    for position, text in top.texts("wallet_factories"):
+        try:
+            found.add(parse_address(text).lower())
+        except AddressError as problem:
+            top.findings.error(("wallet_factories", position), problem.message, problem.hint)
+    return frozenset(found)
+
+
 def read_limits(top: Table, tokens: Mapping[str, Token], recipients: Recipients) -> list[Limit]:
     """Return the rolling windows of `[[limits]]`, in the file's order."""
     found = []

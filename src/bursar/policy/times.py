@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from bursar.policy.model import Hours, Span
 
@@ -112,6 +111,10 @@ def zone_named(name: str) -> tzinfo:
     Raises:
         KeyError, ValueError, OSError: there is no such zone, or no time zone data on this machine.
     """
+    from zoneinfo import (
+        ZoneInfo,
+    )  # it looks for the machine's data, which a cold start should not pay for
+
     return ZoneInfo(name)
 
 

@@ -45,6 +45,24 @@ def contracts_on(token: Token, chain: str) -> frozenset[str]:
     return frozenset(each for each in _on(token, chain) if _is_contract(each))
 
 
+def listed_token(policy: Policy, chain: str, contract: str | None) -> tuple[str, str, Token] | None:
+    """Return the one token that a contract is, None for the chain's own coin: name, locator, and what it is.
+
+    None where the policy lists no such token, or more than one.
+    """
+    wanted = contract and f"{chain}:{address_key(contract)}"
+    found = [
+        (name, wanted or min(_on(token, chain)), token)
+        for name, token in policy.tokens.items()
+        if (wanted in token.locators if wanted else _is_coin(token, chain))
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_coin(token: Token, chain: str) -> bool:
+    return bool(_on(token, chain)) and not contracts_on(token, chain)
+
+
 def amount_text(units: int, token: Token, name: str) -> str:
     """Return base units as an amount with the token's name: `0.2 usdc`."""
     # A sum of many amounts may be past 256 bits; only the last digits are a single amount's.

@@ -58,6 +58,11 @@ def _what(policy: Policy) -> Iterator[tuple[str, str]]:
         yield f"tokens.{name}", f"One transaction moves at most {cap} ({where})."
     if not policy.tokens:
         yield "tokens", "No token is listed: nothing is paid."
+    if policy.wallet_factories:
+        yield (
+            "wallet_factories",
+            f"A wallet may be deployed by {_names(policy.wallet_factories)} too.",
+        )
     number = policy.calls_at_most
     yield "calls_at_most", f"A transaction makes at most {number} call{'' if number == 1 else 's'}."
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bursar.errors import IntentMismatch
-from bursar.review.actions import Transfer
-from bursar.review.intent import Intent
+from bursar.review.actions import SignerChange, Transfer
+from bursar.review.intent import Intent, SignerChangeIntent
 from bursar.review.report import Review
 from bursar.review.words import token_words, words
 
@@ -40,10 +40,30 @@ def require_intent(review: Review, intent: Intent) -> None:
         raise _mismatch("its payment may fail and the transaction still count as a success")
 
 
+def require_signer_change(review: Review, intent: SignerChangeIntent) -> None:
+    """Refuse a reviewed transaction that is anything else than this one change of the wallet's signers.
+
+    Raises:
+        IntentMismatch: the first difference, with both values.
+    """
+    _require_same("chain", review.chain, intent.chain)
+    call = review.calls[0] if len(review.calls) == 1 else None
+    change = call and call.action
+    if call is None or not isinstance(change, SignerChange):
+        doings = "; ".join(words(each.action) for each in review.calls[:3]) or "do nothing"
+        raise _mismatch(f"it would {doings}")
+    asked = SignerChange(intent.added, intent.signer, change.validator)
+    _require_same("change", words(change), words(asked))
+    if call.value:
+        raise _mismatch(f"it sends {call.value} wei of the chain's coin along")
+    if review.may_fail:
+        raise _mismatch("its change may fail and the transaction still count as a success")
+
+
 def _require_same(what: str, found: str, asked: str) -> None:
     if found != asked:
         raise _mismatch(f"its {what} is {found}, but {asked} was asked for")
 
 
 def _mismatch(difference: str) -> IntentMismatch:
-    return IntentMismatch(f"the transaction is not the payment: {difference}", hint=_HINT)
+    return IntentMismatch(f"the transaction is not what was asked for: {difference}", hint=_HINT)

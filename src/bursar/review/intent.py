@@ -106,6 +106,41 @@ class Intent:
         return body | {name: value for name, value in named.items() if value is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class SignerChangeIntent:
+    """One change of a wallet's signers that somebody asked for: an address to add or to remove.
+
+    Raises:
+        AddressError: the signer is no EVM address.
+        RequestError: the chain is not in the table of `review.chains`.
+    """
+
+    chain: str
+    added: bool
+    signer: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.chain, str) or self.chain not in CHAINS:
+            raise RequestError(f"{shown(self.chain)} is not an EVM chain whose id bursar knows")
+        object.__setattr__(self, "signer", _address(self.signer))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the intent as JSON: `chain`, and `addSigner` or `removeSigner`."""
+        return {"chain": self.chain, "addSigner" if self.added else "removeSigner": self.signer}
+
+
+def read_intent(body: Mapping[str, Any]) -> Intent | SignerChangeIntent:
+    """Return the intent that `to_dict` wrote, of either kind.
+
+    Raises:
+        RequestError, AddressError, AmountError: a field is missing, unknown or wrong.
+    """
+    for name, added in (("addSigner", True), ("removeSigner", False)):
+        if isinstance(body, dict) and set(body) == {"chain", name}:
+            return SignerChangeIntent(body["chain"], added, body[name])
+    return Intent.read(body)
+
+
 def _address(value: Any) -> str:
     if not isinstance(value, str):
         raise AddressError("an EVM address is text: 0x and 40 hex digits")

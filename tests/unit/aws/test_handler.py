@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bursar.aws.container import Edges
 from bursar.aws.handler import SigningFunction, call_seconds
 from bursar.aws.plan import StackPlan
 from bursar.chains import evm
@@ -111,7 +112,7 @@ def deployed(kms: FakeKms | None = None, /, **environ: str) -> Deployed:
         return kms
 
     settings = {"KMS_KEY_ID": "alias/treasury", "BURSAR_BLIND_SIGNING": "allowed"} | environ
-    return Deployed(kms, lines, SigningFunction(settings, open_kms, lines.append), opened)
+    return Deployed(kms, lines, SigningFunction(settings, lines.append, Edges(open_kms)), opened)
 
 
 def test_a_signed_hash_comes_back_in_the_contracts_words() -> None:
@@ -205,7 +206,7 @@ REFUSED: list[tuple[Any, int, str]] = [
     ),
     ({"messageHash": "0x" + "00" * 32, "signerAddress": "0x11"}, 400, "invalid_address"),
     ({"messageHash": "0x" + "00" * 32, "signerAddress": "0x" + "11" * 20, "to": ""}, 400, ""),
-    ({"kind": "transaction", "transaction": {}, "intent": {}, "signer": "s"}, 403, ""),
+    ({"kind": "transaction", "transaction": {}, "intent": {}, "signer": "s"}, 400, ""),
     (" " * 70_000, 413, "request_too_large"),
     (" " * 200_000, 413, "request_too_large"),
     ("\ud800", 400, "invalid_request"),

@@ -12,6 +12,7 @@ import coincurve
 import pytest
 
 from bursar.aws.audit.records import Record, read_line
+from bursar.aws.container import Edges
 from bursar.aws.handler import SigningFunction
 from bursar.chains.evm import KmsSignRequest, PublicKey
 from bursar.errors import KmsAccessDenied, KmsError, KmsProtocolError, KmsTimeout
@@ -48,7 +49,7 @@ class Kms:
 def lines_of(kms: Kms, calls: int = 1) -> list[dict[str, Any]]:
     lines: list[str] = []
     settings = {"KMS_KEY_ID": "alias/treasury", "BURSAR_BLIND_SIGNING": "allowed"}
-    function = SigningFunction(settings, lambda _seconds: kms, lines.append)
+    function = SigningFunction(settings, lines.append, Edges(lambda _seconds: kms))
     for _ in range(calls):
         event = {"messageHash": "0x" + "11" * 32, "signerAddress": kms.address}
         function(event, SimpleNamespace(aws_request_id="lambda-1"))

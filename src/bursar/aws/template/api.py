@@ -132,17 +132,22 @@ def _model() -> Json:
         "title": "SigningRequest",
         "type": "object",
         "properties": {
-            "kind": {"enum": ["digest", "transaction"]},
+            "kind": {"enum": ["digest", "transaction", "approval"]},
             "messageHash": {**text, "maxLength": 256},
             "signerAddress": {**text, "maxLength": 256},
             "scheme": {"enum": ["eip191", "raw"]},
             "transaction": {"type": "object"},
             "intent": {"type": "object"},
+            "wallet": {**text, "maxLength": 256},
             "signer": {**text, "maxLength": 256},
+            "id": {**text, "maxLength": 64},
+            "accept": {"type": "array"},
+            "digest": {**text, "maxLength": 256},
         },
         "anyOf": [
             {"required": ["messageHash", "signerAddress"]},
-            {"required": ["transaction", "intent", "signer"]},
+            {"required": ["transaction", "intent", "wallet", "signer"]},
+            {"required": ["digest", "signer"]},
         ],
     }
     return {"RestApiId": ref("Api"), "ContentType": _CONTENT, "Schema": schema}

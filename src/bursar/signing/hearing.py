@@ -1,0 +1,300 @@
+"""May it be signed, now? What the policy says to a case, given what the ledger remembers. Pure.
+
+A hearing is a plan for one page: it may be held again and again until nobody wrote in between, and the last time
+counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from bursar.errors import (
+    AlreadySigned,
+    BursarError,
+    NeedsApproval,
+    NotWaiting,
+    PolicyViolation,
+    SigningInProgress,
+)
+from bursar.ledger.pages import Claim, Lease, Operation, Page, Seen, Signed, Taken
+from bursar.ledger.receipts import Event
+from bursar.policy.approvals import missing, require_approver
+from bursar.policy.decide import decide
+from bursar.policy.decision import Decision, Outcome, Reservation
+from bursar.policy.principals import identity_of
+from bursar.policy.proposal import Approval, Circumstances
+from bursar.policy.rulebook import Rulebook
+from bursar.policy.windows import windows
+from bursar.signing.case import Case
+from bursar.signing_contract import Caller
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Who is having it signed, and for how many seconds nobody else does: longer than a signer may take."""
+
+    holder: str
+    seconds: float = 40.0
+
+
+class Hearing:
+    """Decides one case. After the page was written, `refusal` and `earlier` say what came of it."""
+
+    def __init__(self, case: Case, rules: Rulebook, turn: Turn) -> None:
+        self.case = case
+        self.rules = rules
+        self._turn = turn
+        self.refusal: BursarError | None = None
+        self.earlier: Signed | None = None
+
+    def __call__(self, seen: Seen) -> Page:
+        """Return the page of the decision.
+
+        Raises:
+            SigningInProgress: somebody else is having the same operation signed; nothing is decided.
+        """
+        before = seen.operation or Operation("")
+        decision = self._decide(seen, before)
+        self.refusal = self._replayed(seen, before) or _refusal(decision, self.case)
+        self.earlier = before.signed.get(_hex(self.case.digest)) if self.refusal is None else None
+        if self.refusal is None and self.earlier is None:
+            self._require_turn(before, seen)
+        after, taken = self._remembered(seen, before, decision)
+        return Page(
+            Event.DECISION,
+            decision_body(self.case, self.rules, decision, self.refusal)
+            | {"earlier": self.earlier is not None},
+            self.case.operation,
+            after,
+            self._claims() if self.refusal is None and self.earlier is None else {},
+            self._first_seen(seen, decision),
+            taken,
+        )
+
+    def _decide(self, seen: Seen, before: Operation) -> Decision:
+        # Whoever asked at any time is no other pair of eyes, whoever asks now.
+        counted = tuple(c for c in seen.consents if identity_of(c.principal) not in before.asked_by)
+        proposal = replace(self.case.proposal, approvals=counted)
+        needed = windows(self.rules.policy, proposal)
+        spent = seen.spent(needed, self.case.operation)
+        circumstances = Circumstances(seen.now, spent, seen.first_seen)
+        return decide(self.rules.policy, proposal, circumstances, digest_of_policy=self.rules.hash)
+
+    def _replayed(self, seen: Seen, before: Operation) -> AlreadySigned | None:
+        """Return the refusal of an operation, or an id, that was signed as something else."""
+        hint = "do not sign it again; show both to whoever asked, and ask Crossmint"
+        if before.transaction and self.case.review and before.transaction != self.case.transaction:
+            return AlreadySigned(
+                f"this operation was asked for before as transaction {before.transaction}, "
+                f"not as {self.case.transaction}",
+                hint=hint,
+            )
+        for claim in seen.claims.values():
+            if claim.operation and claim.nonce != self.case.nonce:
+                return AlreadySigned(
+                    f"this payment was signed before as operation {claim.operation}; "
+                    f"{self.case.operation} would pay it again",
+                    hint=hint,
+                )
+        return None
+
+    def _require_turn(self, before: Operation, seen: Seen) -> None:
+        lease = before.lease
+        if lease and lease.until > seen.now and lease.holder != self._turn.holder:
+            raise SigningInProgress(
+                "the same operation is being signed at this moment",
+                hint="ask again in a moment; the same signature is then returned",
+            )
+
+    def _remembered(
+        self, seen: Seen, before: Operation, decision: Decision
+    ) -> tuple[Operation | None, Taken | None]:
+        """Return what is remembered of the operation from now on, and what it takes from the windows."""
+        asked = self._asked(before)
+        before = replace(before, transaction=before.transaction or self.case.transaction)
+        if isinstance(self.refusal, NeedsApproval):
+            return replace(before, asked_by=asked, waiting=not before.signed), None
+        if self.refusal is not None or self.earlier is not None:
+            return None, None
+        taken = _taken(before.spend, seen, self.case.operation, decision.reservations)
+        lease = Lease(self._turn.holder, seen.now + timedelta(seconds=self._turn.seconds))
+        spend = taken.name if taken else before.spend
+        return replace(before, asked_by=asked, waiting=False, spend=spend, lease=lease), taken
+
+    def _asked(self, before: Operation) -> frozenset[str]:
+        who = identity_of(self.case.caller.arn)
+        return before.asked_by | ({who} if who else frozenset())
+
+    def _claims(self) -> Mapping[str, Claim]:
+        claim = Claim(self.case.operation, self.case.nonce)
+        return dict.fromkeys(self.case.claims, claim)
+
+    def _first_seen(self, seen: Seen, decision: Decision) -> Mapping[str, Any]:
+        """Return the recipients who are known from now on: whoever may not ask makes nobody known."""
+        if any(each.rule.startswith("callers.") for each in decision.refusals):
+            return {}
+        return {each: seen.now for each in self.case.recipients if each not in seen.first_seen}
+
+
+class Hand:
+    """Records somebody's consent to a case that waits for it."""
+
+    def __init__(self, case: Case, rules: Rulebook) -> None:
+        self.case = case
+        self.rules = rules
+        self.missing = 0
+
+    def __call__(self, seen: Seen) -> Page:
+        """Return the page of the consent.
+
+        Raises:
+            NotWaiting: nobody asked for it, or it waits for nothing.
+            PolicyViolation: this consent would not count.
+        """
+        before, who = seen.operation, identity_of(self.case.caller.arn)
+        if before is None or not before.waiting or not before.asked_by:
+            raise NotWaiting(
+                "nothing waits for this consent",
+                hint="whoever wants it signed asks first; it then waits for approval",
+            )
+        for asker in sorted(before.asked_by):
+            asked = replace(self.case.proposal, requested_by=asker)
+            require_approver(self.rules.policy, asked, self.case.caller.arn)
+        consent = Approval(who or "", _hex(self.case.digest), seen.now)
+        self.missing = self._missing(seen, before, consent)
+        body = {
+            **_parties(self.case, self.rules),
+            "missing": self.missing,
+        }
+        return Page(Event.CONSENT, body, consent=consent)
+
+    def _missing(self, seen: Seen, before: Operation, consent: Approval) -> int:
+        counted = [c for c in seen.consents if identity_of(c.principal) not in before.asked_by]
+        asker = min(before.asked_by, default=None)
+        proposal = replace(self.case.proposal, requested_by=asker, approvals=(*counted, consent))
+        return missing(self.rules.policy, proposal, Circumstances(seen.now))[0]
+
+
+def signature_page(case: Case, seen: Seen, decision: int, signed: Signed, unanswered: int) -> Page:
+    """Return the page of a signature that KMS made. `decision` is the number of the receipt that allowed it."""
+    before = seen.operation or Operation(case.transaction)
+    after = replace(before, lease=None, signed={**before.signed, _hex(case.digest): signed})
+    body = {
+        **_identity(case, decision),
+        "signature": signed.signature,
+        "address": signed.address,
+        "kmsRequestId": signed.request_id,
+        "unanswered": unanswered,
+    }
+    return Page(Event.SIGNATURE, body, case.operation, after)
+
+
+def failure_page(case: Case, seen: Seen, decision: int, failure: Json) -> Page:
+    """Return the page of a signature that did not come about.
+
+    Where KMS cannot have signed (`released` in `failure`), and nothing was signed before, what was taken is given
+    back: the windows have their room again, and the ids may be used for another operation.
+    """
+    before = seen.operation or Operation(case.transaction)
+    after, taken, claims = replace(before, lease=None), None, {}
+    if failure["released"] and not before.signed:
+        claims = dict.fromkeys(case.claims, Claim("", ""))
+        if before.spend is not None:
+            taken = replace(Taken.read(before.spend, "{}"), uses={})
+            after = replace(after, spend=None)
+    body = {**_identity(case, decision), **failure}
+    return Page(Event.FAILURE, body, case.operation, after, claims, taken=taken)
+
+
+def decision_body(
+    case: Case, rules: Rulebook, decision: Decision | None, refusal: BursarError | None
+) -> Json:
+    """Return the body of a decision's receipt."""
+    outcome = Outcome.ALLOWED
+    if refusal is not None:
+        outcome = Outcome.NEEDS_APPROVAL if isinstance(refusal, NeedsApproval) else Outcome.REFUSED
+    return {
+        **_parties(case, rules),
+        "outcome": outcome.value,
+        "request": dict(case.asked),
+        "decision": decision.to_dict() if decision else None,
+        "refusal": refusal.to_dict() if refusal else None,
+    }
+
+
+def refused_body(asked: Json, caller: Caller, rules: Rulebook, refusal: BursarError) -> Json:
+    """Return the body of a receipt about what the review turned down, so that there was no case."""
+    return {
+        "caller": caller.to_dict(),
+        "operation": None,
+        "digest": None,
+        "review": None,
+        "policy": rules.to_dict(),
+        "outcome": Outcome.REFUSED.value,
+        "request": asked,
+        "decision": None,
+        "earlier": False,
+        "refusal": refusal.to_dict(),
+    }
+
+
+def _refusal(decision: Decision, case: Case) -> PolicyViolation | NeedsApproval | None:
+    stands = decision.decisive
+    if stands is None:
+        return None
+    if decision.outcome is Outcome.NEEDS_APPROVAL:
+        others = f", other than {', '.join(decision.not_from)}" if decision.not_from else ""
+        return NeedsApproval(
+            f"it waits for approval: {stands}",
+            digest=_hex(case.digest),
+            missing=decision.approvals_missing,
+            not_from=decision.not_from,
+            hint=f"{decision.approvals_missing} more must approve{others}, with: bursar approve "
+            f"{case.transaction or _hex(case.message)}; then ask again",
+        )
+    more = len(decision.refusals) - 1
+    return PolicyViolation(
+        f"the policy does not allow it: {stands}",
+        rule=stands.rule,
+        value=stands.value,
+        limit=stands.limit,
+        hint=f"{more} more {'rule refuses' if more == 1 else 'rules refuse'} it" if more else None,
+    )
+
+
+def _taken(
+    spend: str | None, seen: Seen, operation: str, reservations: tuple[Reservation, ...]
+) -> Taken | None:
+    """Return what an operation takes: under its first entry where there is one, so that it spends once."""
+    if not reservations:
+        return None
+    at = Taken.read(spend, "{}").at if spend else seen.now
+    return Taken(at, operation, {each.key: (each.amount, each.count) for each in reservations})
+
+
+def _parties(case: Case, rules: Rulebook) -> Json:
+    return {
+        "caller": case.caller.to_dict(),
+        "operation": case.operation,
+        "digest": _hex(case.digest),
+        "review": case.review.to_dict() if case.review else None,
+        "policy": rules.to_dict(),
+    }
+
+
+def _identity(case: Case, decision: int) -> Json:
+    return {
+        "decision": decision,
+        "operation": case.operation,
+        "digest": _hex(case.digest),
+        "scheme": case.asked["scheme"],
+    }
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()

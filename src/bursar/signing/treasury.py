@@ -1,0 +1,201 @@
+"""The recipe: look, decide, write it down, sign, write that down, release.
+
+```
+with KmsClient.from_environment() as kms:
+    treasury = Treasury(Rulebook.read(text), Book(store, key_arn), lambda: KmsSigner.open(kms, key_arn))
+    answer = treasury.sign(request, Caller(arn, "process"))
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bursar.chains.evm import parse_signature
+from bursar.errors import (
+    DigestError,
+    IntentMismatch,
+    KmsError,
+    KmsProtocolError,
+    LedgerDamaged,
+    NotAwaitingApproval,
+    Refused,
+    SignatureError,
+)
+from bursar.ledger.book import Book
+from bursar.ledger.pages import Page, Question, Seen, Signed
+from bursar.ledger.receipts import Event, Receipt
+from bursar.policy.rulebook import Rulebook
+from bursar.signer import SignedHash, Signer
+from bursar.signing.case import (
+    Case,
+    approval_case,
+    asked,
+    blind_case,
+    transaction_case,
+)
+from bursar.signing.hearing import (
+    Hand,
+    Hearing,
+    Turn,
+    failure_page,
+    refused_body,
+    signature_page,
+)
+from bursar.signing_contract import (
+    Answer,
+    ApprovalRequest,
+    Caller,
+    Consent,
+    DigestRequest,
+    SigningRequest,
+    require_blind_signing,
+    require_signer,
+)
+
+OpenSigner = Callable[[], Signer]
+
+
+def _unique() -> str:
+    import secrets  # a cold start should not pay for it
+
+    return secrets.token_hex(16)
+
+
+class Treasury:
+    """Signs what the policy allows, once, and keeps the record of it.
+
+    `open_signer` is called once a request has passed the review: no KMS call is made for one that has not. Bare
+    hashes need `blind_signing` as well as the policy's leave.
+    """
+
+    def __init__(
+        self,
+        rules: Rulebook,
+        book: Book,
+        open_signer: OpenSigner,
+        *,
+        blind_signing: bool = False,
+        unique: Callable[[], str] = _unique,
+    ) -> None:
+        self.rules = rules
+        self._book = book
+        self._open_signer = open_signer
+        self._blind_signing = blind_signing
+        self._unique = unique
+
+    def sign(self, request: SigningRequest, caller: Caller) -> Answer:
+        """Return a signature over what the request asks for, allowed by the policy and recorded. One `kms:Sign`.
+
+        Asked again, it returns the same signature and KMS is not called. Every decision, and every refusal of the
+        review, is in the ledger before this returns or raises.
+
+        Raises:
+            IntentMismatch, Unverifiable, NotAwaitingApproval, BlindSigningDisabled: it is not what was asked for,
+                or cannot be shown to be.
+            SignerMismatch: it is for another signer.
+            PolicyViolation, NeedsApproval, AlreadySigned: it may not be signed, not yet, or not again.
+            SigningInProgress: the same operation is being signed at this moment.
+            LedgerError: the record could not be kept, so nothing is released.
+            KmsError, SignatureError: as `Signer.sign_hash`.
+        """
+        case = self._case(request, caller)
+        signer = self._open_signer()
+        require_signer(request, signer.address)
+        hearing = Hearing(case, self.rules, Turn(self._unique()))
+        _, receipt = self._book.write(case.question(self.rules.policy), hearing)
+        if hearing.refusal is not None:
+            raise hearing.refusal
+        if hearing.earlier is not None:
+            return self._answer(case, _again(hearing.earlier, case), receipt)
+        signed = self._signed(case, signer, receipt.number)
+        return self._answer(case, signed, self._record(case, receipt.number, signed))
+
+    def consent(self, request: ApprovalRequest, caller: Caller) -> Consent:
+        """Record that the caller consents to what waits, and return how many more are missing. KMS is not asked.
+
+        Raises:
+            IntentMismatch, Unverifiable, NotAwaitingApproval: what is consented to cannot be shown to be that.
+            DigestError: the digest is not the one that would be signed.
+            NotWaiting: nobody asked for it, or it waits for nothing.
+            PolicyViolation: this caller's consent would not count.
+            LedgerError: the record could not be kept.
+        """
+        case = approval_case(request, caller, self.rules)
+        if case.digest != request.digest:
+            raise DigestError(
+                f"the digest is 0x{case.digest.hex()}, not 0x{request.digest.hex()}",
+                hint="look at the transaction again: it, or the scheme, is another one than you have seen",
+            )
+        hand = Hand(case, self.rules)
+        _, receipt = self._book.write(case.question(self.rules.policy), hand)
+        return Consent("0x" + case.digest.hex(), caller.arn or "", hand.missing, self._by(receipt))
+
+    def _case(self, request: SigningRequest, caller: Caller) -> Case:
+        """Return the case, or write down why there is none."""
+        try:
+            if isinstance(request, DigestRequest):
+                require_blind_signing(allowed=self._blind_signing)
+                return blind_case(request, caller)
+            return transaction_case(request, caller, self.rules)
+        except (IntentMismatch, NotAwaitingApproval, Refused) as refusal:
+            body = refused_body(asked(request), caller, self.rules, refusal)
+            self._book.write(Question(""), lambda _: Page(Event.DECISION, body))
+            raise
+
+    def _signed(self, case: Case, signer: Signer, decision: int) -> SignedHash:
+        try:
+            return signer.sign_hash(case.message, case.scheme)
+        except (KmsError, SignatureError) as error:
+            failure = _failure(error)
+            question = Question(case.operation)
+            self._book.write(question, lambda seen: failure_page(case, seen, decision, failure))
+            raise
+
+    def _record(self, case: Case, decision: int, signed: SignedHash) -> Receipt:
+        """Write the signature down. What cannot be written down is not released."""
+        kept = Signed(signed.signature.to_hex(), signed.address, signed.request_id)
+
+        def page(seen: Seen) -> Page:
+            return signature_page(case, seen, decision, kept, signed.unanswered)
+
+        return self._book.write(Question(case.operation), page)[1]
+
+    def _answer(self, case: Case, signed: SignedHash, receipt: Receipt) -> Answer:
+        sentence = case.review.sentence if case.review else None
+        said = {"reviewed": case.review is not None, "sentence": sentence}
+        return Answer(signed, case.scheme, {**self._by(receipt), **said})
+
+    def _by(self, receipt: Receipt) -> dict[str, Any]:
+        return {
+            **self.rules.to_dict(),
+            "receipt": {"number": receipt.number, "hash": receipt.hash},
+        }
+
+
+def _again(earlier: Signed, case: Case) -> SignedHash:
+    """Return a signature that is on record, proved once more.
+
+    Raises:
+        LedgerDamaged: what is on record is not this signer's signature over this digest.
+    """
+    try:
+        raw = bytes.fromhex(earlier.signature.removeprefix("0x"))
+        proved = parse_signature(raw, case.digest, earlier.address)
+    except (ValueError, SignatureError):
+        raise LedgerDamaged("the signature on record is not one over this digest") from None
+    return SignedHash(proved, case.digest, earlier.address, earlier.request_id)
+
+
+def _failure(error: KmsError | SignatureError) -> dict[str, Any]:
+    """Return what is recorded of a failure. What was taken is given back where KMS cannot have signed."""
+    if isinstance(error, SignatureError):  # KMS signed something, though it is not to be used
+        return {"code": error.code, "kmsRequestId": None, "unanswered": 0, "released": False}
+    # A refusal that KMS itself sent means that it has not signed; without an answer nobody knows.
+    return {
+        "code": error.code,
+        "kmsRequestId": error.request_id,
+        "unanswered": error.unanswered,
+        "released": error.unanswered == 0 and not isinstance(error, KmsProtocolError),
+    }
