@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from bursar import strict_json
 from bursar.chains import evm
@@ -27,6 +27,7 @@ from bursar.errors import (
     KmsError,
     LedgerError,
     NotAwaitingApproval,
+    NotWaiting,
     Refused,
     RequestError,
     RequestTooLarge,
@@ -167,6 +168,54 @@ class Consent:
 
 SigningRequest = DigestRequest | TransactionRequest
 AnyRequest = SigningRequest | ApprovalRequest
+
+
+class TransactionSigner(Protocol):
+    """Anything that signs what waits in a transaction, by a policy: in process, behind the API, in a test."""
+
+    @property
+    def address(self) -> str:
+        """The account whose signatures these are, checksummed."""
+        ...
+
+    def sign_transaction(self, request: TransactionRequest) -> Answer:
+        """Sign what waits for this signer, once it is shown to do what the intent says and may be signed."""
+        ...
+
+    def consent(self, request: ApprovalRequest) -> Consent:
+        """Record the consent of whoever asks to what waits for it."""
+        ...
+
+
+class BareSigner:
+    """A transaction signer over one that signs hashes: what it signs was reviewed here, and judged nowhere."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+
+    @property
+    def address(self) -> str:
+        """The account whose signatures these are, checksummed."""
+        return self._signer.address
+
+    def sign_transaction(self, request: TransactionRequest) -> Answer:
+        """Sign the hash that waits for this signer. It does not compare it with the intent: that was done before.
+
+        Raises:
+            SignerMismatch: the request is for another account.
+            BursarError: as `Signer.sign_hash`.
+        """
+        require_signer(request, self.address)
+        signed = self._signer.sign_hash(request.message_hash, request.scheme)
+        return Answer(signed, request.scheme, {"reviewed": False})
+
+    def consent(self, request: ApprovalRequest) -> Consent:
+        """Refuse: where there is no policy nothing waits for a consent.
+
+        Raises:
+            NotWaiting: always.
+        """
+        raise NotWaiting(f"{request.signer} signs without a policy, so nothing waits for a consent")
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,11 +130,23 @@ class RecordsSettings(_Section):
     dashboard: bool = True
 
 
+class PolicySettings(_Section):
+    """What the deployed key signs by: the policy's file. Without one the signer knows no rules."""
+
+    file: str | None = None
+
+
 class WalletSettings(_Section):
-    """The treasury wallet and what it pays by default."""
+    """The treasury wallet and what it pays by default.
+
+    `tokens` says what a token's name means: its contract and decimals, as in `"base-sepolia:usdc" = "0x…/6"`; in
+    the variable as `NAME=VALUE,NAME=VALUE`. USDC is known. `factories` may deploy a wallet besides Kernel's own.
+    """
 
     locator: str = "evm:smart:alias:treasury"
     token: str = "base-sepolia:usdc"  # noqa: S105  a token locator
+    tokens: Annotated[dict[str, str], BeforeValidator(_tagged)] = Field(default_factory=dict)
+    factories: Names = ()
 
 
 class CrossmintSettings(_Section):
@@ -162,6 +174,7 @@ class Config(_Section):
     callers: CallersSettings = CallersSettings()
     network: NetworkSettings = NetworkSettings()
     records: RecordsSettings = RecordsSettings()
+    policy: PolicySettings = PolicySettings()
     wallet: WalletSettings = WalletSettings()
     crossmint: CrossmintSettings = CrossmintSettings()
     chain: ChainSettings = ChainSettings()

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bursar.chains import evm
 from bursar.cli.config import API_KEY_VARIABLE
 from bursar.cli.shell import Shell
 from bursar.errors import ConfigError, NotAwaitingApproval
+from bursar.signer import KmsSigner
 
 if TYPE_CHECKING:
+    from bursar.aws.remote import ApiSigner, LambdaSigner
     from bursar.crossmint.client import CrossmintClient
     from bursar.crossmint.locators import WalletLocator
-    from bursar.signer import Signer
+    from bursar.ledger.book import Book
+    from bursar.policy.rulebook import Rulebook
+    from bursar.signing_contract import TransactionSigner
+    from bursar.transfers.reading import Reading
 
 
 @contextmanager
@@ -69,7 +75,9 @@ def signer_address(shell: Shell, client: CrossmintClient, wallet: WalletLocator)
 
 
 @contextmanager
-def signer(shell: Shell, address: str | None, via: str | None = None) -> Iterator[Signer]:
+def signer(
+    shell: Shell, address: str | None, via: str | None = None
+) -> Iterator[KmsSigner | ApiSigner | LambdaSigner]:
     """Open the signer the settings (or `via`) name: the deployed API, its function, or KMS from here.
 
     Raises:
@@ -79,7 +87,6 @@ def signer(shell: Shell, address: str | None, via: str | None = None) -> Iterato
     expected = address or shell.config.signer.address
     if way == "kms":
         from bursar.kms.client import KmsClient
-        from bursar.signer import KmsSigner
 
         with KmsClient.from_environment(shell.config.aws.region) as kms:
             yield KmsSigner.open(kms, shell.config.key.id, expected_address=expected)
@@ -94,7 +101,87 @@ def signer(shell: Shell, address: str | None, via: str | None = None) -> Iterato
 
 
 @contextmanager
-def _deployed(shell: Shell, address: str, way: str) -> Iterator[Signer]:
+def treasury(
+    shell: Shell, address: str | None, via: str | None = None, *, blind: bool = False
+) -> Iterator[TransactionSigner]:
+    """Open the signer of transactions the settings (or `via`) name. From here it goes by the settings' policy.
+
+    `blind` has it sign bare hashes that are reviewed here alone; so it is from here without a policy.
+
+    Raises:
+        ConfigError: a deployed signer is asked and nothing says whose signatures to accept.
+    """
+    from bursar.signing_contract import BareSigner
+
+    with signer(shell, address, via) as opened:
+        if blind:
+            yield BareSigner(opened)
+        elif isinstance(opened, KmsSigner):
+            with _by_own_policy(shell, opened) as own:
+                yield own
+        else:
+            yield opened
+
+
+@contextmanager
+def _by_own_policy(shell: Shell, opened: KmsSigner) -> Iterator[TransactionSigner]:
+    from bursar.aws.cloud import Cloud
+    from bursar.signing.treasury import OwnTreasury, Treasury
+    from bursar.signing_contract import BareSigner, Caller
+
+    rules = rulebook(shell)
+    if rules is None:
+        shell.say("no policy: what is signed has been reviewed, and nothing limits it")
+        yield BareSigner(opened)
+        return
+    caller = Caller(Cloud(shell.config.aws.region).caller_arn, "process")
+    with ledger(shell, opened.key.key_arn) as book:
+        yield OwnTreasury(Treasury(rules, book, lambda: opened), opened, caller)
+
+
+@contextmanager
+def ledger(shell: Shell, key_arn: str) -> Iterator[Book]:
+    """Open the key's ledger on this machine."""
+    from bursar.home import home
+    from bursar.ledger.book import Book
+    from bursar.ledger.database import DatabaseStore
+
+    yield Book(DatabaseStore.open(home() / "ledger.db"), key_arn)
+
+
+def rulebook(shell: Shell) -> Rulebook | None:
+    """Return the settings' policy, None where they name none.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no policy.
+    """
+    from bursar.policy.rulebook import Rulebook
+
+    if shell.config.policy.file is None:
+        return None
+    file = Path(shell.config.policy.file)
+    try:
+        return Rulebook.read(file.read_bytes(), file.name)
+    except OSError as problem:
+        raise ConfigError(f"{file} cannot be read: {type(problem).__name__}") from None
+
+
+def reading(shell: Shell) -> Reading:
+    """Return what tokens' names mean, and who may deploy a wallet: the policy's word, then the settings'.
+
+    Raises:
+        ConfigError: the policy or a setting is wrong.
+    """
+    from bursar.transfers.reading import Reading, token_of
+
+    rules, wallet = rulebook(shell), shell.config.wallet
+    tokens = {name.lower(): token_of(text, name) for name, text in wallet.tokens.items()}
+    factories = frozenset(evm.parse_address(each) for each in wallet.factories)
+    return Reading.of(rules.policy if rules else None, tokens, factories)
+
+
+@contextmanager
+def _deployed(shell: Shell, address: str, way: str) -> Iterator[ApiSigner | LambdaSigner]:
     from bursar.aws.remote import ApiSigner, LambdaSigner
 
     settings, region = shell.config.signer, shell.config.aws.region

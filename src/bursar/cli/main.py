@@ -14,6 +14,7 @@ from bursar.errors import BursarError, RequestError, UnsupportedOperation
 from bursar.version import VERSION
 
 _COMMANDS = {
+    "approve": "Consent to what somebody else asked the key to sign.",
     "aws": "Deploy the signer to AWS, watch over it, prove who can sign.",
     "demo": "Watch the whole path on this machine.",
     "doctor": "Check that everything is set up, before and after.",

@@ -108,9 +108,17 @@ class Shell:
         """
         if yes:
             return
+        self.require_answerable(question)
+        click.confirm(question, abort=True, err=True)
+
+    def require_answerable(self, question: str) -> None:
+        """Refuse to begin what has to be confirmed later, where nobody can be asked.
+
+        Raises:
+            ConfigError: there is no terminal to ask on.
+        """
         if self.json or not sys.stdin.isatty():
             raise ConfigError(f"{question} Not confirmed.", hint="give --yes to go ahead")
-        click.confirm(question, abort=True, err=True)
 
 
 def fields(data: Mapping[str, Any]) -> Text:

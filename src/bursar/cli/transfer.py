@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from bursar.crossmint.client import CrossmintClient
     from bursar.crossmint.locators import WalletLocator
     from bursar.crossmint.models import Transaction
-    from bursar.signer import SignedHash
+    from bursar.review.report import Review
+    from bursar.signing_contract import Answer
     from bursar.transfers.intent import TransferIntent
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,6 +28,13 @@ VIA = click.option(
     "--via",
     type=click.Choice(["api", "lambda", "kms"]),
     help="Ask the deployed API, its function, or KMS from here [default: the settings', api].",
+)
+
+
+BLIND = click.option(
+    "--blind",
+    is_flag=True,
+    help="Ask for the bare hash: reviewed here alone. Only for a signer without a policy, or whose policy allows it.",
 )
 
 
@@ -72,14 +80,16 @@ def command() -> None:
 @command.command("send")
 @_new_transfer_options
 @VIA
+@BLIND
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation; needs --id.")
 @shared_options
 @click.pass_obj
-def send(shell: Shell, /, *, via: str | None, yes: bool, **options: Any) -> None:
+def send(shell: Shell, /, *, via: str | None, blind: bool, yes: bool, **options: Any) -> None:
     """Pay, and wait until it landed.
 
-    Start → check → sign → approve → wait. If it is interrupted, run it again with the same --id: it goes on
-    where it stopped and never pays twice.
+    Start → review → sign → approve → wait. You are asked once Crossmint has built the transaction and it is known
+    what it really does. If it is interrupted, run it again with the same --id: it goes on where it stopped and
+    never pays twice.
     """
     from bursar.transfers.steps import Treasurer
 
@@ -90,16 +100,20 @@ def send(shell: Shell, /, *, via: str | None, yes: bool, **options: Any) -> None
         )
     intent = _intent(shell, **options)
     _announce(shell, intent)
-    shell.confirm("Pay?", yes=yes)
+    if not yes:
+        shell.require_answerable("Pay?")
     with connect.crossmint(shell) as client:
         address = connect.signer_address(shell, client, intent.wallet)
-        with (
-            connect.signer(shell, address, via) as signer,
-            shell.waiting("starting") as report,
-        ):
-            treasurer = Treasurer(client, signer, _scheme(shell))
-            payment = treasurer.send(intent, report)
-    signed = _signed(payment.signed) if payment.signed else {}
+        with connect.treasury(shell, address, via, blind=blind) as signer:
+            treasurer = Treasurer(
+                client,
+                signer,
+                _scheme(shell),
+                reading=connect.reading(shell),
+                agree=lambda found: _agree(shell, found, yes=yes),
+            )
+            payment = treasurer.send(intent, shell.say)
+    signed = _signed(payment.answer) if payment.answer else {}
     shell.result({**_data(payment.transaction, intent), **signed})
 
 
@@ -128,13 +142,17 @@ def start(shell: Shell, /, **options: Any) -> None:
 @click.argument("transaction_id")
 @_payment_options
 @VIA
+@BLIND
 @shared_options
 @click.pass_obj
-def sign(shell: Shell, /, *, transaction_id: str, via: str | None, **options: Any) -> None:
+def sign(
+    shell: Shell, /, *, transaction_id: str, via: str | None, blind: bool, **options: Any
+) -> None:
     """Sign a transfer, if it pays exactly what you say.
 
-    A transfer that says it pays somebody else, another amount or another token is not signed. The signature is
-    not handed in; `bursar transfer approve` does that.
+    What the transaction really does is worked out here and once more by the signer, which then asks its policy. One
+    that pays somebody else, another amount or another token, or does anything besides, is not signed. The signature
+    is not handed in; `bursar transfer approve` does that.
     """
     from bursar.crossmint.locators import SignerLocator
     from bursar.transfers import steps
@@ -143,12 +161,18 @@ def sign(shell: Shell, /, *, transaction_id: str, via: str | None, **options: An
     intent = _intent(shell, transfer_id=transaction_id, direct=False, **options)
     with connect.crossmint(shell) as client:
         transaction = client.get_transaction(intent.wallet, transaction_id)
-        require_match(transaction, intent, client.get_wallet(intent.wallet).address)
+        sender = client.get_wallet(intent.wallet).address
+        require_match(transaction, intent, sender)
         address = connect.signer_address(shell, client, intent.wallet)
-        with connect.signer(shell, address, via) as signer, shell.waiting("signing"):
-            locator = SignerLocator.external_wallet(address)
-            signed = steps.sign(transaction, locator, signer, _scheme(shell))
-    shell.result({**_data(transaction), **_signed(signed)})
+        locator = str(SignerLocator.external_wallet(address))
+        found = connect.reading(shell).review(transaction, intent, locator, sender)
+        shell.say(found.sentence)
+        with (
+            connect.treasury(shell, address, via, blind=blind) as signer,
+            shell.waiting("signing"),
+        ):
+            answer = steps.sign(transaction, found, signer, _scheme(shell))
+    shell.result({**_data(transaction), **_signed(answer), "review": found.sentence})
 
 
 @command.command("approve")
@@ -258,13 +282,26 @@ def _scheme(shell: Shell) -> Scheme:
     return Scheme(shell.config.signer.scheme)
 
 
-def _signed(signed: SignedHash) -> dict[str, str]:
+def _agree(shell: Shell, found: Review, *, yes: bool) -> None:
+    """Show what will be signed, and ask. Nothing is paid where the answer is no: Crossmint's transaction waits on."""
+    shell.say(found.sentence)
+    shell.confirm("Pay?", yes=yes)
+
+
+def _signed(answer: Answer) -> dict[str, Any]:
+    signed, policy = answer.signed, answer.policy
     return {
         "digest": "0x" + signed.digest.hex(),
         "signature": signed.signature.to_hex(),
         "signed_by": signed.address,
         "signing_request_id": signed.request_id,
+        "policy": policy.get("hash"),
+        "receipt": _receipt(policy.get("receipt")),
     }
+
+
+def _receipt(receipt: dict[str, Any] | None) -> str | None:
+    return f"{receipt['number']}:{receipt['hash']}" if receipt else None
 
 
 def _data(transaction: Transaction, intent: TransferIntent | None = None) -> dict[str, Any]:

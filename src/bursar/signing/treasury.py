@@ -50,6 +50,7 @@ from bursar.signing_contract import (
     Consent,
     DigestRequest,
     SigningRequest,
+    TransactionRequest,
     require_blind_signing,
     require_signer,
 )
@@ -172,6 +173,23 @@ class Treasury:
             **self.rules.to_dict(),
             "receipt": {"number": receipt.number, "hash": receipt.hash},
         }
+
+
+class OwnTreasury:
+    """A treasury in this process, asked by whoever runs it: `caller` is who that is to AWS."""
+
+    def __init__(self, treasury: Treasury, signer: Signer, caller: Caller) -> None:
+        self._treasury = treasury
+        self._caller = caller
+        self.address = signer.address
+
+    def sign_transaction(self, request: TransactionRequest) -> Answer:
+        """Sign by the policy, as `Treasury.sign`."""
+        return self._treasury.sign(request, self._caller)
+
+    def consent(self, request: ApprovalRequest) -> Consent:
+        """Record a consent, as `Treasury.consent`."""
+        return self._treasury.consent(request, self._caller)
 
 
 def _again(earlier: Signed, case: Case) -> SignedHash:

@@ -20,11 +20,16 @@ from bursar.errors import (
     ApprovalAlreadyComplete,
     ApprovalAlreadySubmitted,
     ComplianceInProgress,
+    IntentMismatch,
     MalformedSignature,
     SettlementTimeout,
+    SignatureError,
 )
-from bursar.signer import SignedHash, Signer
+from bursar.review.report import Review
+from bursar.signer import SignedHash
+from bursar.signing_contract import Answer, TransactionRequest, TransactionSigner
 from bursar.transfers.intent import TransferIntent, message_to_sign, require_match
+from bursar.transfers.reading import Reading
 
 Report = Callable[[str], None]
 
@@ -46,7 +51,7 @@ class Payment:
 
     intent: TransferIntent
     transaction: Transaction
-    signed: SignedHash | None
+    answer: Answer | None
 
 
 def start(
@@ -97,17 +102,27 @@ def start_when_cleared(
 
 
 def sign(
-    transaction: Transaction, locator: SignerLocator, signer: Signer, scheme: Scheme
-) -> SignedHash:
-    """Return a verified signature over the message that waits for this signer. One signature.
-
-    It does not compare the transaction with an intent: `require_match` does, before.
+    transaction: Transaction,
+    found: Review,
+    signer: TransactionSigner,
+    scheme: Scheme,
+    transfer_id: str | None = None,
+) -> Answer:
+    """Return a verified signature over what was reviewed here, which the signer reviews once more. One signature.
 
     Raises:
-        NotAwaitingApproval, IntentMismatch, DigestError: there is nothing here to sign.
+        SignatureError: it is over something else than was reviewed here.
         BursarError: whatever the signer raises.
     """
-    return signer.sign_hash(message_to_sign(transaction, locator), scheme)
+    if found.intent is None:
+        raise IntentMismatch("the transaction was not compared with what was asked for")
+    request = TransactionRequest(
+        transaction.raw, found.intent, found.wallet, found.signer, scheme, transfer_id
+    )
+    answer = signer.sign_transaction(request)
+    if answer.signed.digest != found.digest(scheme):
+        raise SignatureError("the signature is over something else than was reviewed")
+    return answer
 
 
 def proved_approval(
@@ -179,12 +194,18 @@ def settle(
 
 @dataclass(frozen=True, slots=True)
 class Treasurer:
-    """Everything one payment needs: Crossmint, who signs and how, and how long to wait."""
+    """Everything one payment needs: Crossmint, who signs and how, and how long to wait.
+
+    `reading` says what tokens' names mean. `agree` is shown the review before anything is signed, and raises where
+    the payment is not to be made after all.
+    """
 
     client: CrossmintClient
-    signer: Signer
+    signer: TransactionSigner
     scheme: Scheme = Scheme.EIP191
     patience: Patience = Patience()
+    reading: Reading = Reading()  # noqa: RUF009  a frozen value
+    agree: Callable[[Review], None] = lambda _review: None
 
     @property
     def locator(self) -> SignerLocator:
@@ -201,12 +222,15 @@ class Treasurer:
         """
         report("asking Crossmint for the transfer")
         transaction = start_when_cleared(self.client, intent, self.locator, self.patience)
-        signed = None
+        answer = None
         if not (transaction.is_final or transaction.submitted_by(self.locator)):
-            report(f"signing {transaction.user_operation_hash}")
-            signed = sign(transaction, self.locator, self.signer, self.scheme)
+            sender = self.client.get_wallet(intent.wallet).address
+            found = self.reading.review(transaction, intent, str(self.locator), sender)
+            self.agree(found)
+            report(f"signing: {found.sentence}")
+            answer = sign(transaction, found, self.signer, self.scheme, intent.id)
             report("handing in the approval")
-            self.approve(intent.wallet, transaction, signed)
+            self.approve(intent.wallet, transaction, answer.signed)
         settled = settle(
             self.client,
             intent.wallet,
@@ -214,7 +238,7 @@ class Treasurer:
             self.patience,
             lambda status: report(f"waiting: {status}"),
         )
-        return Payment(intent, settled, signed)
+        return Payment(intent, settled, answer)
 
     def approve(
         self, wallet: WalletLocator, transaction: Transaction, signed: SignedHash
