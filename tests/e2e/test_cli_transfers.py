@@ -112,7 +112,7 @@ def test_only_what_was_asked_for_is_signed_step_by_step(terminal):
 def test_a_tampered_message_is_not_signed(terminal):
     terminal.fault("transfers.create", "tamper", tamper="message")
     status, said = terminal.run(*pay(Owner().address, "1.00", "tampered"))
-    assert (status, said["error"]["code"]) == (4, "intent_mismatch")
+    assert (status, said["error"]["code"]) == (4, "unverifiable")
 
 
 def test_a_bursar_package_in_the_working_directory_is_not_run(terminal):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 
 import pytest
@@ -35,15 +35,18 @@ from bursar.errors import (
     CrossmintConflict,
     CrossmintNotFound,
     CrossmintOutcomeUnknown,
-    IntentMismatch,
     RecipientDataMissing,
     RecipientPersonSanctioned,
     RecipientTypeUnsupported,
     RecipientWalletSanctioned,
     TransactionFailed,
+    Unverifiable,
 )
+from bursar.review.intent import Token
 from bursar.signer import SignedHash
+from bursar.signing_contract import BareSigner
 from bursar.transfers.intent import TransferIntent, TransferType
+from bursar.transfers.reading import Reading
 from bursar.transfers.steps import Patience, Treasurer
 from tests.e2e.standin import World
 from tests.fakes.owner import Owner
@@ -94,6 +97,23 @@ def wallet(client: CrossmintClient, standin: World, signer: OwnerSigner) -> Wall
     return WalletLocator.treasury(alias)
 
 
+@pytest.fixture
+def treasurer(standin: World) -> Callable[..., Treasurer]:
+    """Make a treasurer who knows this chain's USDC and wallet factory."""
+    usdc = Token(standin.contracts.usdc, "USDC", 6)
+    reading = Reading.of(None, {USDC: usdc}, frozenset({standin.contracts.kernel_factory}))
+
+    def make(
+        client: CrossmintClient,
+        signer: OwnerSigner,
+        patience: Patience,
+        scheme: Scheme = Scheme.EIP191,
+    ) -> Treasurer:
+        return Treasurer(client, BareSigner(signer), scheme, patience, reading)
+
+    return make
+
+
 def person(client: CrossmintClient, name: str, country: str = "GB") -> str:
     first, last = name.split()
     user = UserLocator("email", f"{first.lower()}-{Owner().address[2:10]}@example.com")
@@ -123,11 +143,11 @@ def direct(wallet: WalletLocator, recipient: str, amount: str = "2.5") -> Transf
     )
 
 
-def test_a_regulated_transfer_pays_exactly_once(client, wallet, signer, standin):
+def test_a_regulated_transfer_pays_exactly_once(client, wallet, signer, standin, treasurer):
     ada = person(client, "Ada Lovelace")
-    treasurer, asked = Treasurer(client, signer, patience=QUICK), intent(wallet, ada)
-    payment = treasurer.send(asked)
-    again = treasurer.send(asked)
+    paying, asked = treasurer(client, signer, QUICK), intent(wallet, ada)
+    payment = paying.send(asked)
+    again = paying.send(asked)
     assert payment.transaction.id == again.transaction.id
     assert standin.token.balance_of(ada) == 2_500_000
     assert signer.signed == 1
@@ -138,64 +158,64 @@ def test_a_regulated_transfer_pays_exactly_once(client, wallet, signer, standin)
 
 
 @pytest.mark.parametrize("scheme", list(Scheme))
-def test_the_chain_accepts_both_schemes(client, wallet, signer, standin, scheme):
+def test_the_chain_accepts_both_schemes(client, wallet, signer, standin, scheme, treasurer):
     recipient = Owner().address
-    Treasurer(client, signer, scheme, QUICK).send(direct(wallet, recipient))
+    treasurer(client, signer, QUICK, scheme).send(direct(wallet, recipient))
     assert standin.token.balance_of(recipient) == 2_500_000
 
 
 @pytest.mark.parametrize("kind", ["error_before", "error_after", "drop_before", "drop_after"])
 def test_a_create_whose_answer_is_lost_is_unknown_and_the_same_id_never_pays_twice(
-    client, wallet, signer, standin, kind
+    client, wallet, signer, standin, kind, treasurer
 ):
     recipient = Owner().address
-    treasurer, asked = Treasurer(client, signer, patience=QUICK), direct(wallet, recipient)
+    paying, asked = treasurer(client, signer, QUICK), direct(wallet, recipient)
     standin.fault("transfers.create", kind)
     with pytest.raises(CrossmintOutcomeUnknown):
-        treasurer.send(asked)
+        paying.send(asked)
     assert signer.signed == 0
-    treasurer.send(asked)
+    paying.send(asked)
     assert standin.token.balance_of(recipient) == 2_500_000
     assert len(client.list_transactions(wallet)) == 1
 
 
 @pytest.mark.parametrize("kind", ["error_before", "error_after", "drop_before", "drop_after"])
 def test_an_approval_whose_answer_is_lost_pays_once_when_repeated(
-    client, wallet, signer, standin, kind
+    client, wallet, signer, standin, kind, treasurer
 ):
     recipient = Owner().address
-    treasurer, asked = Treasurer(client, signer, patience=QUICK), direct(wallet, recipient)
+    paying, asked = treasurer(client, signer, QUICK), direct(wallet, recipient)
     standin.fault("transactions.approve", kind)
     with pytest.raises(CrossmintOutcomeUnknown):
-        treasurer.send(asked)
-    assert treasurer.send(asked).transaction.succeeded
+        paying.send(asked)
+    assert paying.send(asked).transaction.succeeded
     assert standin.token.balance_of(recipient) == 2_500_000
 
 
-def test_reads_that_break_are_repeated_unseen(client, wallet, signer, standin):
+def test_reads_that_break_are_repeated_unseen(client, wallet, signer, standin, treasurer):
     recipient = Owner().address
     standin.fault("transactions.get", "drop_before", count=2)
-    Treasurer(client, signer, patience=QUICK).send(direct(wallet, recipient))
+    treasurer(client, signer, QUICK).send(direct(wallet, recipient))
     assert standin.token.balance_of(recipient) == 2_500_000
 
 
 def test_a_message_that_is_not_the_user_operations_hash_is_not_signed(
-    client, wallet, signer, standin
+    client, wallet, signer, standin, treasurer
 ):
     standin.fault("transfers.create", "tamper", tamper="message")
-    with pytest.raises(IntentMismatch):
-        Treasurer(client, signer, patience=QUICK).send(direct(wallet, Owner().address))
+    with pytest.raises(Unverifiable):
+        treasurer(client, signer, QUICK).send(direct(wallet, Owner().address))
     assert signer.signed == 0
 
 
-def test_the_same_id_for_another_payment_is_a_conflict(client, wallet, signer):
-    treasurer, asked = Treasurer(client, signer, patience=QUICK), direct(wallet, Owner().address)
-    treasurer.send(asked)
+def test_the_same_id_for_another_payment_is_a_conflict(client, wallet, signer, treasurer):
+    paying, asked = treasurer(client, signer, QUICK), direct(wallet, Owner().address)
+    paying.send(asked)
     other = TransferIntent(
         asked.id, asked.wallet, asked.token, asked.recipient, "3", TransferType.DIRECT
     )
     with pytest.raises(CrossmintConflict):
-        treasurer.send(other)
+        paying.send(other)
     assert signer.signed == 1
 
 
@@ -208,48 +228,46 @@ def test_the_same_id_for_another_payment_is_a_conflict(client, wallet, signer):
     ],
 )
 def test_a_person_who_fails_a_check_leaves_nothing_to_sign(
-    client, wallet, signer, name, country, error
+    client, wallet, signer, name, country, error, treasurer
 ):
     impatient = Patience(deadline=0)
     with pytest.raises(error):
-        Treasurer(client, signer, patience=impatient).send(
-            intent(wallet, person(client, name, country))
-        )
+        treasurer(client, signer, impatient).send(intent(wallet, person(client, name, country)))
     assert signer.signed == 0
 
 
 def test_a_wallet_without_a_registered_person_cannot_be_paid_a_regulated_transfer(
-    client, wallet, signer
+    client, wallet, signer, treasurer
 ):
-    treasurer = Treasurer(client, signer, patience=QUICK)
+    paying = treasurer(client, signer, QUICK)
     with pytest.raises(RecipientTypeUnsupported):
-        treasurer.send(intent(wallet, Owner().address))
+        paying.send(intent(wallet, Owner().address))
     user = UserLocator("email", f"{Owner().address}@example.com")
     unknown = client.create_wallet(
         NewWallet(admin_signer=EmailSigner(email=user.value), owner=user)
     )
     with pytest.raises(RecipientDataMissing):
-        treasurer.send(intent(wallet, unknown.address))
+        paying.send(intent(wallet, unknown.address))
     assert signer.signed == 0
 
 
-def test_more_than_the_wallet_holds_cannot_be_started(client, wallet, signer):
+def test_more_than_the_wallet_holds_cannot_be_started(client, wallet, signer, treasurer):
     with pytest.raises(TransactionFailed):
-        Treasurer(client, signer, patience=QUICK).send(direct(wallet, Owner().address, "100000"))
+        treasurer(client, signer, QUICK).send(direct(wallet, Owner().address, "100000"))
     assert signer.signed == 0
 
 
 def test_a_signature_by_another_key_is_rejected_and_a_second_one_is_not_needed(
-    client, wallet, signer
+    client, wallet, signer, treasurer
 ):
-    treasurer, asked = Treasurer(client, signer, patience=QUICK), direct(wallet, Owner().address)
+    paying, asked = treasurer(client, signer, QUICK), direct(wallet, Owner().address)
     request = NewTransaction(calls=(ContractCall(to=Owner().address),), chain="base-sepolia")
     made = client.create_transaction(wallet, request, idempotency_key=f"x-{asked.id}")
-    message = bytes.fromhex(made.pending_for(treasurer.locator).message[2:])
-    foreign = Approval(signer=str(treasurer.locator), signature="0x" + Owner().sign(message).hex())
+    message = bytes.fromhex(made.pending_for(paying.locator).message[2:])
+    foreign = Approval(signer=str(paying.locator), signature="0x" + Owner().sign(message).hex())
     with pytest.raises(ApprovalRejected):
         client.approve_transaction(wallet, made.id, [foreign])
-    payment = treasurer.send(asked)
+    payment = paying.send(asked)
     late = Approval(
         signer=str(SignerLocator.external_wallet(Owner().address)), signature="0x" + "1b" * 65
     )

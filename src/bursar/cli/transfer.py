@@ -34,7 +34,7 @@ VIA = click.option(
 BLIND = click.option(
     "--blind",
     is_flag=True,
-    help="Ask for the bare hash: reviewed here alone. Only for a signer without a policy, or whose policy allows it.",
+    help="Ask for the bare hash, reviewed here alone; for a signer that has no policy, or whose policy allows it.",
 )
 
 
@@ -150,9 +150,9 @@ def sign(
 ) -> None:
     """Sign a transfer, if it pays exactly what you say.
 
-    What the transaction really does is worked out here and once more by the signer, which then asks its policy. One
-    that pays somebody else, another amount or another token, or does anything besides, is not signed. The signature
-    is not handed in; `bursar transfer approve` does that.
+    What the transaction really does is worked out here and once more by the signer, which then asks its policy.
+    One that pays somebody else, another amount or another token, or does anything besides, is not signed. The
+    signature is not handed in; `bursar transfer approve` does that.
     """
     from bursar.crossmint.locators import SignerLocator
     from bursar.transfers import steps
@@ -283,7 +283,7 @@ def _scheme(shell: Shell) -> Scheme:
 
 
 def _agree(shell: Shell, found: Review, *, yes: bool) -> None:
-    """Show what will be signed, and ask. Nothing is paid where the answer is no: Crossmint's transaction waits on."""
+    """Show what will be signed, and ask. Where the answer is no, Crossmint's transaction waits on."""
     shell.say(found.sentence)
     shell.confirm("Pay?", yes=yes)
 

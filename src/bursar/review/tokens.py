@@ -1,8 +1,8 @@
 """USDC, the token most treasuries pay: its contracts by Crossmint's chain names. Pure, and the only such table.
 
 Native USDC of Circle only, never a bridged one. Source: Circle's developer documentation, "USDC contract
-addresses". Each address is written with its checksum (EIP-55), which a test verifies. What else a treasury pays, its operator
-names: in the policy, or in the settings.
+addresses". Each address is written with its checksum (EIP-55), which a test verifies. What else a treasury pays,
+its operator names: in the policy, or in the settings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bursar.review.intent import Token
 _USDC: Final = {
     "arbitrum": "0xaf88d065e77c8cC2239327C5EDb3A432268e5831",
     "arbitrum-sepolia": "0x75faf114eafb1BDbe2F0316DF893fd58CE46AA4d",
-    "avalanche": "0xB97EF9Ec8734C71904D8002F8b6Bc66Dd9c48a6E",
+    "avalanche": "0xB97EF9Ef8734C71904D8002F8b6Bc66Dd9c48a6E",
     "avalanche-fuji": "0x5425890298aed601595a70AB815c96711a31Bc65",
     "base": "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
     "base-sepolia": "0x036CbD53842c5426634e7929541eC2318f3dCF7e",

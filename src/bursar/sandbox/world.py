@@ -135,6 +135,9 @@ class World:
             "BURSAR_CROSSMINT_URL": self.url("crossmint"),
             "BURSAR_CROSSMINT_API_KEY": self._record.api_key,
             "BURSAR_CHAIN_RPC_URL": self.url("chain"),
+            # This chain's contracts are its own, whatever it is called.
+            "BURSAR_WALLET_TOKENS": f"base-sepolia:usdc={self.contracts.usdc}/6",
+            "BURSAR_WALLET_FACTORIES": self.contracts.kernel_factory,
         }
 
     def url(self, service: str) -> str:

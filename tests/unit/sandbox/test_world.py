@@ -10,12 +10,17 @@ import threading
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from bursar.errors import SandboxError
 from bursar.sandbox import aws
+from bursar.sandbox.chain import Contracts
+from bursar.sandbox.crossmint.config import ApiKey, StandInConfig
 from bursar.sandbox.processes import Process
 from bursar.sandbox.records import SERVICES, Place, Record, Running
 from bursar.sandbox.world import World, down, kept, status
+
+CONTRACTS = Contracts(*(f"0x{number:040x}" for number in range(7)))
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +146,18 @@ def test_a_world_cannot_start_without_tools():
 
 def test_the_environment_points_at_the_sandbox_and_at_this_machine():
     place = Place.named("known")
+    place.crossmint_config.parent.mkdir(parents=True)
+    StandInConfig(
+        port=3,
+        rpc_url="http://127.0.0.1:2",
+        contracts=CONTRACTS,
+        bundler="0x" + "b0" * 20,
+        api_keys=(ApiKey(key=SecretStr("sk_staging_made_up"), project="p"),),
+        state_file=place.folder / "state",
+    ).write(place.crossmint_config)
     environment = World(place, record()).environment
+    assert environment["BURSAR_WALLET_TOKENS"] == f"base-sepolia:usdc={CONTRACTS.usdc}/6"
+    assert environment["BURSAR_WALLET_FACTORIES"] == CONTRACTS.kernel_factory
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
     assert environment["BURSAR_CHAIN_RPC_URL"] == "http://127.0.0.1:2"
     assert environment["BURSAR_CROSSMINT_URL"] == "http://127.0.0.1:3"

@@ -24,8 +24,14 @@ from bursar.errors import (
     TransactionFailed,
     WrongKey,
 )
+from bursar.review.intent import Token
+from bursar.review.report import Review
+from bursar.sandbox.chain import kernel
+from bursar.sandbox.chain.token import transfer_data
 from bursar.signer import SignedHash
+from bursar.signing_contract import BareSigner
 from bursar.transfers.intent import TransferIntent
+from bursar.transfers.reading import Reading
 from bursar.transfers.steps import (
     Patience,
     Treasurer,
@@ -34,10 +40,14 @@ from bursar.transfers.steps import (
     settle,
     start_when_cleared,
 )
+from tests.unit.review import scene
 
-RECIPIENT = "0xde709f2102306220921060314715629080e2fb77"
-HASH = "0x" + "ab" * 32
-SENDER = "0x" + "5e" * 20
+RECIPIENT = scene.RECIPIENT
+PAYMENT = scene.doing(kernel.Call(scene.USDC, 0, transfer_data(RECIPIENT, 25_000_000)))
+ON_CHAIN = PAYMENT["onChain"]
+HASH = ON_CHAIN["userOperationHash"]
+SENDER = scene.WALLET
+READING = Reading({"base-sepolia:usdc": Token(scene.USDC, "USDC", 6)}, scene.TERMS)
 WALLET = WalletLocator.treasury("treasury")
 
 
@@ -73,6 +83,7 @@ class Crossmint:
         self.created: dict[str, str] = {}
         self.before: list[httpx2.Response] = []
         self.calls: list[str] = []
+        self.reviews: list[Review] = []
 
     def client(self) -> CrossmintClient:
         return CrossmintClient("sk_staging_" + "1" * 40, transport=httpx2.MockTransport(self))
@@ -113,11 +124,7 @@ class Crossmint:
             "chainType": "evm",
             "walletType": "smart",
             "params": {"chain": "base-sepolia"},
-            "onChain": {
-                "userOperation": {"sender": SENDER},
-                "userOperationHash": HASH,
-                "txId": "0x01",
-            },
+            "onChain": {**ON_CHAIN, "txId": "0x01"},
             "approvals": {
                 "pending": [] if self.submitted else [{"signer": who, "message": HASH}],
                 "submitted": [{"signer": who, "message": HASH, **a} for a in self.submitted],
@@ -163,7 +170,14 @@ def crossmint(signer: LocalSigner) -> Crossmint:
 def send(signer: LocalSigner, crossmint: Crossmint) -> Callable[[], Any]:
     def run() -> Any:
         with crossmint.client() as client:
-            return Treasurer(client, signer, patience=Clock().patience()).send(intent())
+            treasurer = Treasurer(
+                client,
+                BareSigner(signer),
+                patience=Clock().patience(),
+                reading=READING,
+                agree=crossmint.reviews.append,
+            )
+            return treasurer.send(intent())
 
     return run
 
@@ -181,9 +195,13 @@ def intent() -> TransferIntent:
 def test_a_transfer_is_signed_once_approved_once_and_seen_to_land(send, signer, crossmint):
     payment = send()
     assert payment.transaction.succeeded
-    assert signer.asked == [(bytes.fromhex("ab" * 32), Scheme.EIP191)]
+    assert signer.asked == [(bytes.fromhex(HASH[2:]), Scheme.EIP191)]
+    [found] = crossmint.reviews
+    assert found.sentence.startswith(
+        f"pay 25 USDC (token {scene.USDC}) to {RECIPIENT} on base-sepolia"
+    )
     [submitted] = crossmint.submitted
-    assert submitted["signature"] == payment.signed.signature.to_hex()
+    assert submitted["signature"] == payment.answer.signed.signature.to_hex()
     assert submitted["signer"] == crossmint.signer
     assert list(crossmint.created) == ["payroll:1"]
 
@@ -192,7 +210,7 @@ def test_repeating_a_transfer_that_landed_signs_nothing(send, signer, crossmint)
     send()
     again = send()
     assert again.transaction.succeeded
-    assert again.signed is None
+    assert again.answer is None
     assert len(signer.asked) == 1
     assert crossmint.calls.count("POST approvals") == 1
 
@@ -201,6 +219,39 @@ def test_a_transaction_with_another_amount_is_not_signed(send, signer, crossmint
     crossmint.amount = "250"
     with pytest.raises(IntentMismatch):
         send()
+    assert signer.asked == []
+
+
+def test_a_transaction_that_does_something_else_than_it_says_is_not_signed(signer, crossmint):
+    theft = scene.doing(kernel.Call(scene.USDC, 0, transfer_data(scene.THIEF, 25_000_000)))
+    honest = crossmint.body
+
+    def altered(**advance: bool) -> dict[str, Any]:
+        body = honest(**advance)
+        body["onChain"] = theft["onChain"]
+        for entry in body["approvals"]["pending"]:
+            entry["message"] = theft["onChain"]["userOperationHash"]
+        return body
+
+    crossmint.body = altered
+    with crossmint.client() as client, pytest.raises(IntentMismatch, match="its recipient is"):
+        Treasurer(client, BareSigner(signer), patience=Clock().patience(), reading=READING).send(
+            intent()
+        )
+    assert signer.asked == []
+
+
+def test_a_payment_that_is_not_agreed_to_is_not_signed(signer, crossmint):
+    class No(Exception):
+        pass
+
+    def no(_found: Review) -> None:
+        raise No
+
+    with crossmint.client() as client, pytest.raises(No):
+        Treasurer(
+            client, BareSigner(signer), patience=Clock().patience(), reading=READING, agree=no
+        ).send(intent())
     assert signer.asked == []
 
 
@@ -266,7 +317,7 @@ def test_only_the_word_success_ends_the_wait(crossmint, status):
 def test_a_signature_made_elsewhere_is_handed_in_only_when_it_is_proved(signer, crossmint):
     who = SignerLocator.external_wallet(signer.address)
     found = Transaction.read(crossmint.body())
-    message = bytes.fromhex("ab" * 32)
+    message = bytes.fromhex(HASH[2:])
     good = signer.sign_hash(message, Scheme.EIP191).signature.to_hex()
     assert proved_approval(found, who, good, Scheme.EIP191).signature == good
     raw = signer.sign_hash(message, Scheme.RAW).signature.to_hex()
