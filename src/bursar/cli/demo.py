@@ -16,13 +16,17 @@ import click
 
 from bursar.amounts import to_base_units, to_decimal_text
 from bursar.cli.shell import Shell, printable, shared_options
-from bursar.errors import SandboxError
+from bursar.errors import SandboxError, SigningServiceRefused
 
 if TYPE_CHECKING:
     from bursar.sandbox.world import World
 
 AMOUNT = "25.00"
+MOST = "50.00"
 DECIMALS = 6
+POLICY = "policy.toml"
+TREASURER = "arn:aws:iam::000000000000:user/treasury-app"
+_SHOWN = ("callers.allow", "tokens.usdc", "recipients.allow")
 COMMAND_SECONDS = 120
 _WORKING = {
     ("aws", "deploy"): "CloudFormation creates the key, the role, the function and the API",
@@ -39,8 +43,8 @@ _WORKING = {
 def command(shell: Shell, *, keep: bool, name: str) -> None:
     """Watch a KMS-held key pay a recipient out of a treasury wallet, all on this machine.
 
-    Brings a fresh sandbox up, walks the guide's seven steps with bursar's own commands, then shows three refusals.
-    Exits 0 only if exactly the amount moved on chain and all three were refused.
+    Brings a fresh sandbox up, walks the guide's seven steps with bursar's own commands, under a policy, then shows
+    five refusals. Exits 0 only if exactly the amount moved on chain and all five were refused.
     """
     from bursar.sandbox.world import World
 
@@ -77,27 +81,40 @@ class Story:
     evidence: dict[str, Any] = field(default_factory=dict)
 
     def tell(self, seconds_up: float) -> dict[str, Any]:
-        """Walk the seven steps and the three refusals; return the evidence.
+        """Walk the seven steps and the five refusals; return the evidence.
 
         Raises:
             SandboxError: a step failed, the wrong amount moved, or something was not refused.
         """
         self._line(f"[dim]sandbox up in {seconds_up:.1f} s · nothing leaves this machine[/]")
-        outputs = self._deploy_the_signer()
-        wallet = self._create_the_wallet()
         recipient = self._register("ada@example.com", "Ada", "Lovelace")
+        outputs = self._deploy_the_signer(self._write_the_policy(recipient))
+        wallet = self._create_the_wallet()
         treasurer = self._caller("treasury-app", outputs["InvokePolicyArn"])
         treasurer["BURSAR_SIGNER_API_URL"] = outputs["ApiUrl"]
         self._pay(wallet, recipient, treasurer)
         self._show_the_record(outputs["KeyArn"])
         self._be_refused(outputs["ApiUrl"])
+        self._be_refused_by_review_and_policy(recipient, treasurer)
         return self.evidence
 
-    def _deploy_the_signer(self) -> dict[str, str]:
+    def _write_the_policy(self, recipient: str) -> str:
+        self._heading("First", "what the key may sign: a file that will lie behind its door")
+        file = str(self.world.place.folder / POLICY)
+        rules = ("--per-transfer", MOST, "--per-day", "100.00", "--caller", TREASURER)
+        self._run("policy", "new", "--recipient", f"ada={recipient}", *rules, "--output", file)
+        checked = self._run("policy", "check", file)
+        self._facts(
+            **{each["rule"]: each["text"] for each in checked["rules"] if each["rule"] in _SHOWN}
+        )
+        self.evidence["policy"] = checked["hash"]
+        return file
+
+    def _deploy_the_signer(self, policy: str) -> dict[str, str]:
         self._heading(
             "Steps 1, 2 and 4", "the key in KMS, the role that may use it, the function and its API"
         )
-        deployed = self._run("aws", "deploy", "--allow-blind-signing", "--yes")
+        deployed = self._run("aws", "deploy", "--policy", policy, "--yes")
         outputs: dict[str, str] = deployed["outputs"]
         key = self._run("key", "show")
         self._facts(
@@ -139,10 +156,12 @@ class Story:
         self._facts(transaction=transaction, status=started["status"], hash=started["message"])
 
         self._heading(
-            "Step 6", "an IAM user who may call the API, and nothing else, has KMS sign that hash"
+            "Step 6", "an IAM user who may call the API asks; the signer looks, and asks its policy"
         )
         signed = self._run("transfer", "sign", transaction, *payment, by=treasurer)
         self._facts(
+            reviewed=signed["review"],
+            allowed_by=(signed["policy"], f"receipt {signed['receipt'][:24]}…"),
             digest=(signed["digest"], "that hash under EIP-191"),
             signature=_short(signed["signature"]),
             signed_by=(signed["signed_by"], "recovered from the signature before it was used"),
@@ -192,7 +211,7 @@ class Story:
         self.evidence["cloudtrail_event"] = records[0]["eventID"]
 
     def _be_refused(self, api_url: str) -> None:
-        self._heading("Refused", "three things that must not work")
+        self._heading("Refused", "five things that must not work")
         self._refuse_unsigned(api_url)
         mallory = {**self._caller("mallory", None), "BURSAR_SIGNER_API_URL": api_url}
         refusal = self._run(
@@ -204,6 +223,46 @@ class Story:
         sam = self._register("sam@example.com", "Sam", "Sanctioned")
         refusal = self._run("transfer", "start", "--to", sam, "--amount", "1.00", refused=True)
         self._refusal("a recipient who fails screening", refusal, "recipient_person_sanctioned")
+
+    def _be_refused_by_review_and_policy(
+        self, recipient: str, treasurer: Mapping[str, str]
+    ) -> None:
+        started = self._run("transfer", "start", "--to", recipient, "--amount", "2.00")
+        self._alter_the_next_answer()
+        self._line(f"[dim]$ POST {self.evidence['api_url']}  # what came back, with its request[/]")
+        found = self._ask_the_signer_about(started["transaction_id"], recipient, treasurer)
+        self._refusal("Crossmint's answer was altered", found, "intent_mismatch")
+        over = ("--to", recipient, "--amount", "60.00")
+        started = self._run("transfer", "start", *over)
+        refusal = self._run(
+            "transfer", "sign", started["transaction_id"], *over, by=treasurer, refused=True
+        )
+        self._refusal(
+            "more than the policy lets one transfer move", refusal, "signing_service_refused"
+        )
+
+    def _alter_the_next_answer(self) -> None:
+        import httpx2
+
+        fault = {"operation": "transactions.get", "kind": "tamper", "tamper": "recipient"}
+        url = f"{self.world.environment['BURSAR_CROSSMINT_URL']}/_sandbox/faults"
+        httpx2.post(url, json=fault, trust_env=False, timeout=30).raise_for_status()
+
+    def _ask_the_signer_about(
+        self, transaction_id: str, recipient: str, treasurer: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Ask as a caller would who looks at nothing: what refuses is the signer itself."""
+        from bursar.review.intent import Intent, Token
+        from bursar.sandbox.careless import ask
+
+        token = Token(self.world.contracts.usdc, "USDC", DECIMALS)
+        intent = Intent("base-sepolia", token, recipient, to_base_units("2.00", DECIMALS))
+        environment, address = self.world.environment, self.evidence["address"]
+        try:
+            ask(environment, treasurer, transaction_id, intent, address=address)
+        except SigningServiceRefused as refusal:
+            return {"code": refusal.reason, "message": refusal.message}
+        return {"message": "it was signed"}
 
     def _refuse_unsigned(self, api_url: str) -> None:
         import httpx2

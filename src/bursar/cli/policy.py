@@ -39,9 +39,9 @@ policy_option = click.option(
 
 @click.group("policy")
 def command() -> None:
-    """Say what may be signed: check a policy, explain a decision, simulate a change.
+    """Say what may be signed: write a policy, check it, explain a decision, simulate a change.
 
-    A policy is judged here, on files. The deployed signer does not apply one yet.
+    The deployed signer goes by the policy it was deployed with: bursar aws deploy --policy policy.toml
     """
 
 
@@ -79,6 +79,96 @@ def check(shell: Shell, file: Path) -> None:
     shell.result(data, _text(lines))
     if not well:
         raise click.exceptions.Exit(1)
+
+
+@command.command("new")
+@click.option(
+    "--recipient",
+    "recipients",
+    metavar="NAME=0xADDRESS",
+    multiple=True,
+    help="Who may be paid. Repeat it.",
+)
+@click.option(
+    "--caller",
+    "callers",
+    metavar="ARN",
+    multiple=True,
+    help="The IAM user or role that may ask. Repeat it [default: you].",
+)
+@click.option("--per-transfer", required=True, metavar="AMOUNT", help="The most one moves: 50.00.")
+@click.option("--per-day", required=True, metavar="AMOUNT", help="The most in any 24 hours.")
+@click.option("--fee-at-most", default="0.01", show_default=True, help="In the chain's own coin.")
+@click.option("--token", metavar="LOCATOR", help="Another token than the settings'.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write it there, where no file is yet [default: print it].",
+)
+@shared_options
+@click.pass_obj
+def new(
+    shell: Shell,
+    *,
+    recipients: tuple[str, ...],
+    callers: tuple[str, ...],
+    per_transfer: str,
+    per_day: str,
+    fee_at_most: str,
+    token: str | None,
+    output: Path | None,
+) -> None:
+    """Write a first policy: one token, the recipients you name, a cap and a daily limit.
+
+    It is checked as `bursar policy check` does. Without --caller it asks AWS who you are (sts:GetCallerIdentity).
+    """
+    from bursar.cli import connect
+    from bursar.crossmint.locators import TokenLocator
+    from bursar.policy.document import read_policy
+    from bursar.policy.draft import Draft
+
+    locator = TokenLocator.parse(token or shell.config.wallet.token)
+    meant = connect.reading(shell).token(locator)
+    name = (locator.symbol or meant.symbol or "token").lower()
+    draft = Draft(
+        locator.chain,
+        name,
+        f"{locator.chain}:{meant.contract or name}",
+        meant.decimals or 0,
+        per_transfer,
+        per_day,
+        fee_at_most,
+        dict(_recipient(each) for each in recipients),
+        callers or (_whoever_this_is(shell),),
+        shell.config.wallet.factories,
+    )
+    read_policy(draft.text, str(output or "the policy"))
+    if output is None:
+        shell.result({"policy": draft.text}, draft.text.rstrip("\n"))
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(draft.text)
+    except OSError as problem:
+        raise ConfigError(f"{output} cannot be written: {type(problem).__name__}") from None
+    shell.result({"file": str(output), "policy": draft.text}, f"{output} is written")
+
+
+def _recipient(text: str) -> tuple[str, str]:
+    name, _, address = text.partition("=")
+    if not name or not address:
+        raise RequestError(f"{text[:80]!r} is not NAME=0xADDRESS", hint="--recipient ada=0x…")
+    return name, address
+
+
+def _whoever_this_is(shell: Shell) -> str:
+    from bursar.aws.cloud import Cloud
+    from bursar.policy.principals import identity_of
+
+    arn = Cloud(shell.config.aws.region).caller_arn
+    return identity_of(arn) or arn
 
 
 @command.command("explain")
