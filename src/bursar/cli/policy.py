@@ -172,37 +172,62 @@ def _whoever_this_is(shell: Shell) -> str:
 
 
 @command.command("explain")
+@click.argument("transaction_id", metavar="[TRANSACTION]", required=False)
 @click.option(
     "--proposal",
     "proposal_file",
     metavar="FILE",
     type=_FILE,
-    required=True,
-    help="What is to be signed, as JSON.",
+    help="What is to be signed, as JSON, instead of a transaction.",
 )
 @policy_option
 @click.option(
     "--records",
     metavar="FILE",
     type=_FILE,
-    help="What was decided before, JSON or JSON lines: fills the windows.",
+    help="What was decided before, JSON or JSON lines: fills the windows [default: the key's ledger].",
 )
+@click.option("--by", metavar="ARN", help="Who is to ask [default: you].")
+@click.option("--wallet", metavar="LOCATOR", help="Another wallet than the settings'.")
 @click.option("--at", metavar="WHEN", help="Decide as of this time [default: now].")
 @shared_options
 @click.pass_obj
 def explain(
-    shell: Shell, proposal_file: Path, policy_file: Path, records: Path | None, at: str | None
+    shell: Shell,
+    *,
+    transaction_id: str | None,
+    proposal_file: Path | None,
+    policy_file: Path,
+    records: Path | None,
+    by: str | None,
+    wallet: str | None,
+    at: str | None,
 ) -> None:
-    """Explain what the policy says to a transaction, rule by rule.
+    """Explain what a transaction does, and what the policy says to it, rule by rule.
 
-    Nothing is signed, reserved or recorded. Without --records it is not known what was spent, so a policy with
-    limits refuses. Exits 1 unless it is allowed.
+    TRANSACTION is Crossmint's id of a transaction, or of an off-chain signature, that waits for the key. Nothing
+    is signed, reserved or recorded. What was spent comes from --records or from the key's ledger; where neither
+    can be read, a policy with limits refuses. Exits 1 unless it is allowed.
     """
+    from bursar.cli.explain import Looked, look
     from bursar.policy.records import proposal_of
+    from bursar.policy.rulebook import Rulebook
 
-    policy = _policy(policy_file)
-    proposal = proposal_of(_json(proposal_file))
-    explained(shell, policy, proposal, _circumstances(policy, proposal, records, _moment(at)))
+    if (transaction_id is None) == (proposal_file is None):
+        raise RequestError("give either a transaction's id or --proposal")
+    rules = Rulebook.read(_read(policy_file), policy_file.name)
+    if proposal_file is not None:
+        found = Looked(proposal_of(_json(proposal_file)))
+    else:
+        found = look(shell, rules, transaction_id or "", wallet, by or _whoever_this_is(shell))
+    now = _moment(at)
+    if found.sentence:
+        shell.say(found.sentence)
+    if records is None and found.seen is not None:
+        circumstances = found.circumstances(rules.policy, now)
+    else:
+        circumstances = _circumstances(rules.policy, found.proposal, records, now)
+    explained(shell, rules.policy, found.proposal, circumstances)
 
 
 def explained(
@@ -227,8 +252,7 @@ def explained(
     "--records",
     metavar="FILE",
     type=_FILE,
-    required=True,
-    help="What was decided, JSON or JSON lines.",
+    help="What was decided, JSON or JSON lines [default: the key's ledger].",
 )
 @click.option(
     "--since",
@@ -240,7 +264,7 @@ def explained(
 @shared_options
 @click.pass_obj
 def simulate(
-    shell: Shell, *, records: Path, since: str | None, policy_file: Path, changed: bool
+    shell: Shell, *, records: Path | None, since: str | None, policy_file: Path, changed: bool
 ) -> None:
     """Show what a policy would have decided about past transactions, against what was decided.
 
@@ -248,11 +272,13 @@ def simulate(
     shown.
     """
     from bursar.aws.audit.window import parse_moment
+    from bursar.cli.explain import decided
     from bursar.policy.records import records_in
     from bursar.policy.simulation import simulate as simulated
 
+    past = records_in(_read(records)) if records else decided(shell)
     begin = parse_moment(since, datetime.now(UTC)) if since else None
-    found = simulated(_policy(policy_file), records_in(_read(records)), begin)
+    found = simulated(_policy(policy_file), past, begin)
     shown = [each for each in found if each.changed or not changed]
     total = {"records": len(found), "changed": sum(each.changed for each in found)}
     rows = [_row(each) for each in shown]

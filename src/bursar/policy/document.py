@@ -105,6 +105,7 @@ def _policy(data: Mapping[str, Any], findings: Findings) -> Policy:
     version = top.number("version", 1, 2**31, required=True)
     allow = _switches(top)
     calls = top.number("calls_at_most", 1, 100)
+    factories = read_wallet_factories(top)
     chains = read_chains(top)
     tokens = read_tokens(top)
     recipients = read_recipients(top) or Recipients({}, {})
@@ -119,7 +120,7 @@ def _policy(data: Mapping[str, Any], findings: Findings) -> Policy:
         tuple(read_approvals(top, tokens)),
         calls or 1,
         allow,
-        read_wallet_factories(top),
+        factories,
     )
     top.finish()
     return policy

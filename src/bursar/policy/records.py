@@ -50,6 +50,42 @@ def proposal_of(value: Any) -> Proposal:
     return _proposal(_object(value, "a proposal", _PROPOSAL))
 
 
+def proposal_body(proposal: Proposal) -> dict[str, Any]:
+    """Return a proposal as `proposal_of` reads it; what is not known is left out."""
+    body: dict[str, Any] = {
+        "kind": proposal.kind.value,
+        "chain": proposal.chain,
+        "payments": [_payment_body(each) for each in proposal.payments],
+        "calls": proposal.calls,
+        "feeAtMost": _digits(proposal.fee_at_most),
+        "requestedBy": proposal.requested_by,
+        "approvals": [
+            {"principal": each.principal, "digest": each.digest, "at": each.at.isoformat()}
+            for each in proposal.approvals
+        ],
+        "digest": proposal.digest,
+        "transaction": proposal.transaction,
+        "wallet": proposal.wallet,
+    }
+    return {name: value for name, value in body.items() if value not in (None, [])}
+
+
+def _payment_body(payment: Payment) -> dict[str, Any]:
+    body = {
+        "token": payment.token,
+        "contract": payment.contract,
+        "amount": _digits(payment.amount),
+        "recipient": payment.recipient,
+        "decimals": payment.decimals,
+        "registered": payment.registered,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _digits(units: int | None) -> str | None:
+    return None if units is None else str(units)
+
+
 def records_in(body: bytes) -> list[Record]:
     """Return the records of a file: a JSON list, or one JSON object a line.
 

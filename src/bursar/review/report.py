@@ -48,7 +48,8 @@ class Review:
 
     `hash` is the user operation's, recomputed; it is what waits for `signer`. `transaction` is Crossmint's id for
     it, which the hash does not cover: what must not happen twice is to be kept by `hash`. `intent` is there once
-    the transaction has been found to be that payment and nothing else.
+    the transaction has been found to be that payment and nothing else; `named` is a token whose name the operator
+    knows, for the sentence.
     """
 
     chain: str
@@ -63,6 +64,7 @@ class Review:
     nonce: int
     deployment: Deployment | None = None
     intent: Intent | None = None
+    named: Token | None = None
 
     @property
     def kind(self) -> ReviewKind:
@@ -88,7 +90,7 @@ class Review:
     @property
     def sentence(self) -> str:
         """The whole transaction in one sentence, with every address in full."""
-        named = self.intent.token if self.intent else None
+        named = self.intent.token if self.intent else self.named
         doings = [_doing(call, named) for call in self.calls] or ["do nothing"]
         count = f"{len(doings)} calls: " if len(doings) > 1 else ""
         deploys = ", deploying the wallet" if self.deployment else ""

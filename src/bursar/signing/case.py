@@ -81,19 +81,24 @@ class Case:
     @property
     def recipients(self) -> tuple[str, ...]:
         """The addresses it would pay, each once."""
-        found = (address_key(each.recipient) for each in self.proposal.payments)
-        return tuple(dict.fromkeys(each for each in found if each is not None))
+        return _recipients(self.proposal)
 
     def question(self, policy: Policy) -> Question:
         """Return what the ledger has to be asked."""
-        bounds = [bound for each in windows(policy, self.proposal) for bound in each.bounds]
-        return Question(
-            self.operation,
-            self.claims,
-            self.recipients,
-            "0x" + self.digest.hex() if policy.approvals else None,
-            max((bound.seconds for bound in bounds), default=0),
-        )
+        asked = question_of(self.proposal, policy)
+        return replace(asked, operation=self.operation, claims=self.claims)
+
+
+def question_of(proposal: Proposal, policy: Policy) -> Question:
+    """Return what the ledger has to be asked for a policy to judge a proposal."""
+    bounds = [bound for each in windows(policy, proposal) for bound in each.bounds]
+    return Question(
+        proposal.transaction or "",
+        (),
+        _recipients(proposal),
+        proposal.digest if policy.approvals else None,
+        max((bound.seconds for bound in bounds), default=0),
+    )
 
 
 def asked(request: SigningRequest | ApprovalRequest) -> dict[str, Any]:
@@ -185,12 +190,10 @@ def explained(
     """
     policy = rules.policy if rules else None
     found = explain(transaction, signer=signer, wallet=wallet, terms=terms(policy))
-    payments = found.payments
-    if policy is None or len(payments) != 1 or len(found.calls) != 1 or not payments[0].amount:
+    tokens = {each.token for each in found.payments}
+    if policy is None or len(tokens) != 1:
         return found
-    [paid] = payments
-    token = _token(policy, found.chain, paid.token)
-    return replace(found, intent=Intent(found.chain, token, paid.recipient, paid.amount))
+    return replace(found, named=_token(policy, found.chain, tokens.pop()))
 
 
 def terms(policy: Policy | None) -> Terms:
@@ -216,6 +219,11 @@ def proposal_of(found: Review, caller: Caller, digest: str, policy: Policy) -> P
         transaction="0x" + found.hash.hex(),
         wallet=found.wallet,
     )
+
+
+def _recipients(proposal: Proposal) -> tuple[str, ...]:
+    found = (address_key(each.recipient) for each in proposal.payments)
+    return tuple(dict.fromkeys(each for each in found if each is not None))
 
 
 def _payment(policy: Policy, chain: str, paid: Transfer) -> Payment:

@@ -25,7 +25,8 @@ from bursar.policy.approvals import missing, require_approver
 from bursar.policy.decide import decide
 from bursar.policy.decision import Decision, Outcome, Reservation
 from bursar.policy.principals import identity_of
-from bursar.policy.proposal import Approval, Circumstances
+from bursar.policy.proposal import Approval, Circumstances, Proposal
+from bursar.policy.records import proposal_body
 from bursar.policy.rulebook import Rulebook
 from bursar.policy.windows import windows
 from bursar.signing.case import Case
@@ -59,7 +60,8 @@ class Hearing:
             SigningInProgress: somebody else is having the same operation signed; nothing is decided.
         """
         before = seen.operation or Operation("")
-        decision = self._decide(seen, before)
+        proposal = self._judged(seen, before)
+        decision = self._decide(seen, proposal)
         self.refusal = self._replayed(seen, before) or _refusal(decision, self.case)
         self.earlier = before.signed.get(_hex(self.case.digest)) if self.refusal is None else None
         if self.refusal is None and self.earlier is None:
@@ -68,7 +70,7 @@ class Hearing:
         return Page(
             Event.DECISION,
             decision_body(self.case, self.rules, decision, self.refusal)
-            | {"earlier": self.earlier is not None},
+            | {"proposal": proposal_body(proposal), "earlier": self.earlier is not None},
             self.case.operation,
             after,
             self._claims() if self.refusal is None and self.earlier is None else {},
@@ -76,10 +78,12 @@ class Hearing:
             taken,
         )
 
-    def _decide(self, seen: Seen, before: Operation) -> Decision:
+    def _judged(self, seen: Seen, before: Operation) -> Proposal:
         # Whoever asked at any time is no other pair of eyes, whoever asks now.
         counted = tuple(c for c in seen.consents if identity_of(c.principal) not in before.asked_by)
-        proposal = replace(self.case.proposal, approvals=counted)
+        return replace(self.case.proposal, approvals=counted)
+
+    def _decide(self, seen: Seen, proposal: Proposal) -> Decision:
         needed = windows(self.rules.policy, proposal)
         spent = seen.spent(needed, self.case.operation)
         circumstances = Circumstances(seen.now, spent, seen.first_seen)
@@ -237,6 +241,7 @@ def refused_body(asked: Json, caller: Caller, rules: Rulebook, refusal: BursarEr
         "policy": rules.to_dict(),
         "outcome": Outcome.REFUSED.value,
         "request": asked,
+        "proposal": None,
         "decision": None,
         "earlier": False,
         "refusal": refusal.to_dict(),

@@ -37,7 +37,7 @@ def test_the_canonical_form_is_written_out():
         b'{"format":"bursar.policy/1","policy":{"allow":["unverifiable"],"approvals":[],"callers":{"allow":[],'
         b'"deny":[]},"calls_at_most":"1","chains":{},"hours":null,"limits":[],"recipients":{"allow":'
         b'{"0x1111111111111111111111111111111111111111":"M\\u00fcller"},"deny":{},"new_delay":null,'
-        b'"registered":"no"},"tokens":{},"version":"1"}}'
+        b'"registered":"no"},"tokens":{},"version":"1","wallet_factories":[]}}'
     )
     assert policy_hash(rules) == "sha256:" + hashlib.sha256(canonical(rules)).hexdigest()
 
@@ -169,6 +169,7 @@ DIFFERENT: list[tuple[str, Any]] = [
     ("calls_at_most", 2),
     ("allow", frozenset()),
     ("allow", frozenset({"blind_signing"})),
+    ("wallet_factories", frozenset({ACME})),
 ]
 
 
