@@ -20,10 +20,12 @@ from bursar.aws.plan import (
     FunctionPlan,
     KeyPlan,
     NetworkPlan,
+    RecordsPlan,
     StackPlan,
     require_sound,
 )
 from bursar.aws.template import build_template
+from tests.fakes.policies import planned
 from tests.oracle.resolved import PLACES, Json, Place, Resolved
 from tests.oracle.scene import Case, Scene, far_key, given_key
 from tests.oracle.simulator import Question, Verdict, ask
@@ -50,6 +52,12 @@ def plans(place: Place) -> dict[str, StackPlan]:
     shared = replace(
         reached, kms_endpoint=ENDPOINT, api_endpoint=ENDPOINT, security_group="sg-0123456789abcdef0"
     )
+    by_gateway = replace(
+        network,
+        logs_endpoint=None,
+        route_tables=("rtb-0123456789abcdef0",),
+        dynamodb_prefix_list="pl-0123456789abcdef0",
+    )
     private = ApiPlan(private=True)
     return {
         "plain": StackPlan(),
@@ -64,6 +72,11 @@ def plans(place: Place) -> dict[str, StackPlan]:
         "shared": StackPlan(network=shared, api=private),
         "logging": StackPlan(api=ApiPlan(logs_for_region=True)),
         "traced": StackPlan(function=FunctionPlan(tracing=True)),
+        "policed": StackPlan(policy=planned()),
+        "policed in a network": StackPlan(policy=planned(), network=by_gateway),
+        "policed, taken on": StackPlan(
+            policy=planned(), records=RecordsPlan(ledger="treasury-Ledger-1ABC")
+        ),
         "ecs": StackPlan(compute="ecs"),
         "ec2": StackPlan(compute="ec2"),
     }
@@ -137,6 +150,8 @@ LOCKED_TWICE = {
     "ApiEndpoint, AskForSignatures: without aws:PrincipalAccount": "the API denies other accounts",
     "LogsEndpoint, WriteTheSignersLog: any action": "the role that passes may do no other",
     "LogsEndpoint, WriteTheSignersLog: any resource": "the role that passes may write no other",
+    "LedgerEndpoint, RememberForTheTreasury: any action": "the role that passes may do no other",
+    "LedgerEndpoint, RememberForTheTreasury: any resource": "the role that passes has no other",
 }
 
 
@@ -202,6 +217,7 @@ WIDE = {
     "RecordsKey, EncryptTheTrail": KEY_POLICY,
     "RecordsKey, DescribeTheKey": KEY_POLICY,
     "RecordsKey, PublishAlarms": KEY_POLICY,
+    "RecordsKey, EncryptTheLedger": KEY_POLICY,
     "FunctionRolePolicy, SendTraces": "X-Ray knows no resources for these actions",
     "FunctionRolePolicy, LetLambdaLook": "EC2 knows no resources for these actions",
 }

@@ -33,6 +33,7 @@ _ARNS = {
     "AWS::Lambda::Version": "lambda:{region}:{account}:function:{name}:1",
     "AWS::Lambda::Alias": "lambda:{region}:{account}:function:{name}:live",
     "AWS::Logs::LogGroup": "logs:{region}:{account}:log-group:{name}:*",
+    "AWS::DynamoDB::Table": "dynamodb:{region}:{account}:table/{name}",
     "AWS::S3::Bucket": "s3:::{name}",
     "AWS::SNS::Topic": "sns:{region}:{account}:{name}",
     "AWS::CloudTrail::Trail": "cloudtrail:{region}:{account}:trail/{name}",

@@ -209,6 +209,7 @@ def _elsewhere(place: Place, account: str) -> dict[str, str]:
         "api": f"execute-api:{where}:0000000000",
         "log": f"logs:{where}:log-group:",
         "eni": f"ec2:{where}:network-interface/eni-0123456789abcdef0",
+        "table": f"dynamodb:{where}:table/other",
         "instance": f"ec2:{where}:instance/i-0123456789abcdef0",
     }
     return {name: f"arn:{place.partition}:{rest}" for name, rest in rests.items()}

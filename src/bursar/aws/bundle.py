@@ -1,5 +1,7 @@
 """The signing function's zip: bursar's core modules the handler imports, and the compiled packages under them.
 
+With a policy, its file, and where that has opening hours their time zone's data: Lambda's image may have none.
+
 The same inputs give the same bytes, wherever and whenever they are built: names sorted, times and modes fixed. So
 the hash of the zip says whether a deployed function is this code.
 """
@@ -17,7 +19,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from bursar.aws.environment import HANDLER_MODULE
+from bursar.aws.environment import HANDLER_MODULE, POLICY_FILE
+from bursar.aws.policy_plan import PolicyPlan
 from bursar.aws.wheels import Wheel
 from bursar.errors import AwsError
 
@@ -27,8 +30,9 @@ _WANTED = re.compile(
     r"|Crypto/(?:Hash/|Util/)?__init__\.py"
     r"|Crypto/Hash/(?:keccak\.py|_keccak[\w.-]*\.so)"
     r"|Crypto/Util/(?:_raw_api|py3compat|_file_system)\.py"
-    r"|[\w.-]+\.dist-info/(?:licenses/)?(?:LICEN[CS]E|NOTICE|AUTHORS)[\w.-]*)\Z"
+    r"|[\w.-]+\.dist-info/(?:licenses/){0,2}(?:LICEN[CS]E|NOTICE|AUTHORS)[\w.-]*)\Z"
 )
+_ZONES = "tzdata/zoneinfo"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -50,18 +54,29 @@ class Bundle:
         return base64.b64encode(hashlib.sha256(self.data).digest()).decode()
 
 
-def build_bundle(wheels: Sequence[Wheel]) -> Bundle:
-    """Return the zip of the handler, its modules and what it needs of the wheels. Reads bursar's files only.
+def build_bundle(wheels: Sequence[Wheel], policy: PolicyPlan | None = None) -> Bundle:
+    """Return the zip of the handler, its modules, its policy and what it needs of the wheels.
 
     Raises:
-        AwsError: a wheel cannot be read, or two hold the same file.
+        AwsError: a wheel cannot be read, two hold the same file, or none has the policy's time zone.
     """
     files = _own_files()
+    if policy is not None:
+        files[POLICY_FILE] = policy.text.encode("utf-8")
+    zone = policy.zone if policy else None
+    wanted = _WANTED if zone is None else re.compile(f"{_WANTED.pattern}|{_zone_files(zone)}")
     for wheel in wheels:
-        for name, data in _wheel_files(wheel):
+        if _is_zones(wheel) and zone is None:
+            continue
+        for name, data in _wheel_files(wheel, wanted):
             if name in files:
                 raise AwsError(f"{wheel.path.name} brings {name}, which is there already")
             files[name] = data
+    if zone is not None and f"{_ZONES}/{zone}" not in files:
+        raise AwsError(
+            f"the function's packages have no time zone {zone}",
+            hint="another name of it in the policy's [hours]",
+        )
     return Bundle(_zip(files), tuple(sorted(files)))
 
 
@@ -137,11 +152,23 @@ def _is_module(package: str, name: str) -> bool:
     )
 
 
-def _wheel_files(wheel: Wheel) -> Iterator[tuple[str, bytes]]:
+def _is_zones(wheel: Wheel) -> bool:
+    return wheel.path.name.startswith("tzdata-")
+
+
+def _zone_files(zone: str) -> str:
+    """Return the pattern of the files that `zoneinfo` finds a zone by, in the package `tzdata`."""
+    parts = zone.split("/")[:-1]
+    folders = ["tzdata", *("/".join([_ZONES, *parts[:end]]) for end in range(len(parts) + 1))]
+    names = [*(f"{folder}/__init__.py" for folder in folders), f"{_ZONES}/{zone}"]
+    return rf"\A(?:{'|'.join(map(re.escape, names))})\Z"
+
+
+def _wheel_files(wheel: Wheel, wanted: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(io.BytesIO(wheel.data)) as archive:
             for name in sorted(archive.namelist()):
-                if _WANTED.match(name):
+                if wanted.match(name):
                     yield name, archive.read(name)
     except (OSError, zipfile.BadZipFile, NotImplementedError):
         # The last is zipfile's for a compression or an encryption it does not know.

@@ -44,6 +44,7 @@ class DeployRequest:
     """What to deploy and where. `key` names an existing key to use; else `plan.key.alias` is used, or made.
 
     `wheels` is a directory to take the function's packages from, `bucket` an S3 bucket to put its zip in.
+    `without_policy`: a policy that is deployed may be taken away.
     """
 
     stack: str
@@ -51,6 +52,7 @@ class DeployRequest:
     key: str | None = None
     wheels: Path | None = None
     bucket: str | None = None
+    without_policy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def prepare(
     plan = plan_stack(cloud, request, stack)
     function = plan.function
     target = Target(function.runtime, function.architecture, host=cloud.emulated)
-    bundle = build_bundle(fetch_wheels(target, find_links=request.wheels))
+    bundle = build_bundle(fetch_wheels(target, find_links=request.wheels), plan.policy)
     plan = replace(plan, code_sha256=bundle.code_sha256)
     place = artifacts.upload if upload else artifacts.place
     artifact = place(cloud, bundle, request.stack, request.bucket)

@@ -12,7 +12,10 @@ BLIND_SIGNING: Final = "BURSAR_BLIND_SIGNING"
 SIGNER_ADDRESS: Final = "BURSAR_SIGNER_ADDRESS"
 POLICY_HASH: Final = "BURSAR_POLICY_HASH"
 LEDGER_TABLE: Final = "BURSAR_LEDGER_TABLE"
-# At the root of the function's zip.
-POLICY_FILE: Final = "policy.toml"
 ALLOWED: Final = "allowed"
 REFUSED: Final = "refused"
+
+# Where in the function's zip its policy lies.
+POLICY_FILE: Final = "policy.toml"
+# The table's partition and sort key: one partition for each book, one item for each entry.
+LEDGER_KEYS: Final = ("book", "entry")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final, Literal
 
+from bursar.aws.policy_plan import PolicyPlan
 from bursar.errors import ConfigError
 
 Compute = Literal["lambda", "ecs", "ec2"]
@@ -24,6 +25,8 @@ RETENTIONS: Final = (
     *_SHORT_RETENTIONS,
     *(365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
+# For `records.ledger`: a table with nothing in it.
+NEW_LEDGER: Final = "new"
 # API Gateway hangs up after 29 s, whatever the function does.
 _LONGEST_TIMEOUT = 29
 _PRINCIPAL = re.compile(
@@ -35,6 +38,7 @@ _REPLICATED = re.compile(
 )
 _TLS_POLICY = re.compile(r"\A(?:TLS_1_2|SecurityPolicy_[A-Za-z0-9_]{1,60})?\Z", re.ASCII)
 _LOG_GROUP = re.compile(r"\A[A-Za-z0-9_/.#-]{1,512}\Z", re.ASCII)
+_TABLE = re.compile(r"\A[A-Za-z0-9_.-]{3,255}\Z", re.ASCII)
 _NAME = re.compile(r"\A[A-Za-z0-9+=,.@_-]{1,128}\Z", re.ASCII)
 _STAGE = re.compile(r"\A[A-Za-z0-9_]{1,128}\Z", re.ASCII)
 _EMAIL = re.compile(r"\A[^@\s]{1,64}@[^@\s]{1,255}\Z")
@@ -42,6 +46,8 @@ _IDS = {
     "vpc": re.compile(r"\Avpc-[0-9a-f]{8,17}\Z"),
     "subnet": re.compile(r"\Asubnet-[0-9a-f]{8,17}\Z"),
     "endpoint": re.compile(r"\Avpce-[0-9a-f]{8,17}\Z"),
+    "route table": re.compile(r"\Artb-[0-9a-f]{8,17}\Z"),
+    "prefix list": re.compile(r"\Apl-[0-9a-f]{8,17}\Z"),
     "security group": re.compile(r"\Asg-[0-9a-f]{8,17}\Z"),
 }
 _TOPIC = re.compile(r"\Aarn:aws[a-z-]{0,20}:sns:[a-z0-9-]{1,40}:[0-9]{12}:[A-Za-z0-9_-]{1,256}\Z")
@@ -141,6 +147,10 @@ class NetworkPlan:
 
     For the logs one is made only where `logs_endpoint` is `create`: Lambda has a way of its own. `clients` are
     the CIDR blocks that may reach the API's endpoint. `bind_key` lets the key sign through the KMS endpoint only.
+
+    With a policy the function needs DynamoDB as well: by a gateway endpoint that is made for `route_tables`, those
+    of the subnets, or by `dynamodb_endpoint`. `dynamodb_prefix_list` is AWS's list of DynamoDB's addresses in the
+    Region, which the function's own security group reaches; a deployment looks it up.
     """
 
     vpc: str
@@ -151,6 +161,9 @@ class NetworkPlan:
     security_group: str | None = None
     clients: tuple[str, ...] = ()
     bind_key: bool = True
+    route_tables: tuple[str, ...] = ()
+    dynamodb_endpoint: str | None = None
+    dynamodb_prefix_list: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +172,9 @@ class RecordsPlan:
 
     `own_key` encrypts logs, trail and alarms under a KMS key of the stack's own. `topic` is an existing SNS topic
     for the alarms; without it one is made, with a subscription for each of `emails`.
+
+    `ledger` is the table of what was signed by a policy: the name of one that an earlier stack left, or `new`,
+    which makes one though such a table is there. Without it one is made where there is none.
     """
 
     trail: str = "create"
@@ -167,6 +183,12 @@ class RecordsPlan:
     topic: str | None = None
     emails: tuple[str, ...] = ()
     dashboard: bool = True
+    ledger: str | None = None
+
+    @property
+    def ledger_name(self) -> str | None:
+        """The name of the table to take on, None where the stack makes one."""
+        return None if self.ledger == NEW_LEDGER else self.ledger
 
     @property
     def trail_log_group(self) -> str | None:
@@ -181,6 +203,7 @@ class StackPlan:
     `compute` is what signs: the Lambda function with its API, or an ECS task or EC2 instance of one's own, for
     which the stack has a key, a role and the records, but no function and no API. `emulated` leaves out what the
     local emulator cannot create: IAM groups, trails, anomaly detectors, replica keys, rules of security groups.
+    `policy` is what the function signs by; without one it has no table either.
     `code_sha256` names the function's published version, so that new code is a new version. `tags` are put on
     whatever takes any.
     """
@@ -191,6 +214,7 @@ class StackPlan:
     callers: CallersPlan = CallersPlan()
     network: NetworkPlan | None = None
     records: RecordsPlan = RecordsPlan()
+    policy: PolicyPlan | None = None
     compute: Compute = "lambda"
     emulated: bool = False
     code_sha256: str = ""
@@ -210,6 +234,8 @@ def require_sound(plan: StackPlan) -> StackPlan:
     if plan.network is not None:
         _require_network(plan.network)
     _require_records(plan.records)
+    if plan.policy is not None:
+        _require_policy(plan, plan.policy)
     return plan
 
 
@@ -284,6 +310,32 @@ def _require_api(plan: StackPlan) -> None:
         )
 
 
+def _require_policy(plan: StackPlan, policy: PolicyPlan) -> None:
+    if plan.compute != "lambda":
+        raise ConfigError(
+            "a policy is applied by the function, and an ECS task or EC2 instance signs without it",
+            hint="leave the policy out with --without-policy",
+        )
+    if plan.function.blind_signing and not policy.allows_blind_signing:
+        raise ConfigError(
+            "--allow-blind-signing: the policy does not allow it",
+            hint='add allow = ["blind_signing"] to the policy, or leave the option out',
+        )
+    network = plan.network
+    if network and not (network.route_tables or network.dynamodb_endpoint):
+        raise ConfigError(
+            "with a policy the function needs a way to DynamoDB, and its network has none",
+            hint="name the route tables of its subnets in network.route_tables, or an existing gateway endpoint "
+            "in network.dynamodb_endpoint",
+        )
+    if network and not (network.security_group or network.dynamodb_prefix_list or plan.emulated):
+        raise ConfigError(
+            "network.dynamodb_prefix_list: the function's security group must name DynamoDB's addresses",
+            hint="`bursar aws deploy` looks it up; else: aws ec2 describe-managed-prefix-lists --filters "
+            "Name=prefix-list-name,Values=com.amazonaws.REGION.dynamodb",
+        )
+
+
 def _require_callers(callers: CallersPlan) -> None:
     for name in (*callers.groups, *callers.roles, *([callers.group] if callers.group else [])):
         if not _NAME.match(name):
@@ -315,8 +367,23 @@ def _require_network(network: NetworkPlan) -> None:
             "network.kms_endpoint: an endpoint that is there already lets in certain security groups only",
             hint="name one of them in network.security_group, for the function to be in",
         )
+    _require_way_to_dynamodb(network)
     if network.security_group:
         _identifier("security group", "network.security_group", network.security_group)
+
+
+def _require_way_to_dynamodb(network: NetworkPlan) -> None:
+    for table in network.route_tables:
+        _identifier("route table", "network.route_tables", table)
+    if network.dynamodb_endpoint:
+        _identifier("endpoint", "network.dynamodb_endpoint", network.dynamodb_endpoint)
+    if network.dynamodb_prefix_list:
+        _identifier("prefix list", "network.dynamodb_prefix_list", network.dynamodb_prefix_list)
+    if network.route_tables and network.dynamodb_endpoint:
+        raise ConfigError(
+            "network.route_tables make an endpoint for DynamoDB, and network.dynamodb_endpoint names another",
+            hint="leave one of the two out",
+        )
 
 
 def _require_records(records: RecordsPlan) -> None:
@@ -338,6 +405,11 @@ def _require_records(records: RecordsPlan) -> None:
         raise ConfigError(
             "records.emails subscribe to the stack's own topic, and records.topic names another",
             hint="subscribe them to that topic yourself, or leave records.topic out",
+        )
+    if records.ledger is not None and not _TABLE.match(records.ledger):
+        raise ConfigError(
+            f"records.ledger: {records.ledger!r} is not the name of a DynamoDB table",
+            hint='the name alone, not the ARN; "new" makes one',
         )
     for email in records.emails:
         if not _EMAIL.match(email):

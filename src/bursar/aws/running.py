@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from bursar.aws.cloud import Cloud, aws_errors
-from bursar.aws.environment import ALLOWED, BLIND_SIGNING, HANDLER, KEY, SIGNER_ADDRESS
+from bursar.aws.environment import (
+    ALLOWED,
+    BLIND_SIGNING,
+    HANDLER,
+    KEY,
+    LEDGER_TABLE,
+    POLICY_HASH,
+    SIGNER_ADDRESS,
+)
 from bursar.aws.template import blind_signing
 from bursar.errors import StackError
 
@@ -171,8 +179,12 @@ def _variables(outputs: Mapping[str, str]) -> dict[str, str]:
     variables = {KEY: outputs["KeyArn"]}
     if outputs.get("BlindSigning") == ALLOWED:
         variables[BLIND_SIGNING] = ALLOWED
-    if "SignerAddress" in outputs:
-        variables[SIGNER_ADDRESS] = outputs["SignerAddress"]
+    given = {
+        SIGNER_ADDRESS: "SignerAddress",
+        POLICY_HASH: "PolicyHash",
+        LEDGER_TABLE: "LedgerTable",
+    }
+    variables |= {name: outputs[output] for name, output in given.items() if output in outputs}
     return variables
 
 

@@ -117,10 +117,16 @@ class NetworkSettings(_Section):
     security_group: str | None = None
     clients: Names = ()
     bind_key: bool = True
+    route_tables: Names = ()
+    dynamodb_endpoint: str | None = None
+    dynamodb_prefix_list: str | None = None
 
 
 class RecordsSettings(_Section):
-    """The trail (`create`, `none`, or an existing trail's log group), alarms and dashboard."""
+    """The trail (`create`, `none`, or an existing trail's log group), alarms and dashboard.
+
+    `ledger` is the table of what was signed by a policy: one that there is, by name, or `new`.
+    """
 
     trail: str = "create"
     own_key: bool = True
@@ -128,6 +134,7 @@ class RecordsSettings(_Section):
     topic: str | None = None
     emails: Names = ()
     dashboard: bool = True
+    ledger: str | None = None
 
 
 class PolicySettings(_Section):

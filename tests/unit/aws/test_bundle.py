@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from bursar.aws.bundle import build_bundle, core_modules
-from bursar.aws.wheels import Wheel
+from bursar.aws.wheels import Wheel, prefetch
 from bursar.errors import AwsError
+from tests.fakes.policies import HOURS, TEXT, planned
 
 CORE = [
     "bursar",
@@ -157,3 +158,69 @@ def test_the_carried_modules_need_nothing_of_bursar_beside_themselves(
         env={"PYTHONPATH": os.pathsep.join([str(tmp_path / "task"), *behind])},
     )
     assert done.stdout.splitlines()[-1].startswith(f"400 {tmp_path}")
+
+
+@pytest.fixture
+def zones(tmp_path: Path) -> Wheel:
+    return wheel(
+        tmp_path / "tzdata-2026.6-py2.py3-none-any.whl",
+        "tzdata/__init__.py",
+        "tzdata/zoneinfo/__init__.py",
+        "tzdata/zoneinfo/Europe/__init__.py",
+        "tzdata/zoneinfo/Europe/Berlin",
+        "tzdata/zoneinfo/Europe/Paris",
+        "tzdata/zoneinfo/Asia/__init__.py",
+        "tzdata/zoneinfo/UTC",
+        "tzdata-2026.6.dist-info/licenses/LICENSE",
+        "tzdata-2026.6.dist-info/licenses/licenses/LICENSE_APACHE",
+        "tzdata-2026.6.dist-info/RECORD",
+    )
+
+
+def test_a_policy_lies_at_the_root_as_it_was_written_and_is_part_of_the_hash(
+    wheels: list[Wheel],
+) -> None:
+    bundle = build_bundle(wheels, planned())
+    with zipfile.ZipFile(io.BytesIO(bundle.data)) as archive:
+        assert archive.read("policy.toml").decode() == TEXT
+    again, other = build_bundle(wheels, planned()), build_bundle(wheels, planned("# \n" + TEXT))
+    assert bundle.code_sha256 == again.code_sha256
+    assert len({each.code_sha256 for each in (bundle, other, build_bundle(wheels))}) == 3
+
+
+def test_a_policy_with_hours_brings_its_time_zone_and_no_other_policy_does(
+    wheels: list[Wheel], zones: Wheel
+) -> None:
+    with_hours = build_bundle([*wheels, zones], planned(HOURS))
+    brought = {name for name in with_hours.names if name.startswith("tzdata")}
+    assert brought == {
+        "tzdata/__init__.py",
+        "tzdata/zoneinfo/__init__.py",
+        "tzdata/zoneinfo/Europe/__init__.py",
+        "tzdata/zoneinfo/Europe/Berlin",
+        "tzdata-2026.6.dist-info/licenses/LICENSE",
+        "tzdata-2026.6.dist-info/licenses/licenses/LICENSE_APACHE",
+    }
+    for without in (build_bundle([*wheels, zones], planned()), build_bundle([*wheels, zones])):
+        assert not [name for name in without.names if name.startswith("tzdata")]
+
+
+def test_a_time_zone_that_the_packages_lack_is_refused(wheels: list[Wheel], zones: Wheel) -> None:
+    elsewhere = planned(HOURS.replace("Europe/Berlin", "Europe/Rome"))
+    with pytest.raises(AwsError, match="no time zone Europe/Rome"):
+        build_bundle([*wheels, zones], elsewhere)
+
+
+def test_python_finds_the_zone_in_the_zip_where_the_machine_has_none(tmp_path: Path) -> None:
+    bundle = build_bundle(prefetch(), planned(HOURS))
+    with zipfile.ZipFile(io.BytesIO(bundle.data)) as archive:
+        archive.extractall(tmp_path)
+    probe = "from zoneinfo import ZoneInfo; import tzdata; print(tzdata.__file__, ZoneInfo('Europe/Berlin'))"
+    done = subprocess.run(
+        [sys.executable, "-S", "-P", "-c", probe],
+        env={"PYTHONPATH": str(tmp_path), "PYTHONTZPATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{tmp_path}/tzdata/__init__.py Europe/Berlin\n"

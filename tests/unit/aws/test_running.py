@@ -156,3 +156,16 @@ def test_doors_that_the_stack_did_not_make_are_told_and_closed() -> None:
     alias, url = live.repairs
     assert alias.endswith("delete-alias --function-name treasury-signer --name evil")
     assert url.endswith("delete-function-url-config --function-name treasury-signer")
+
+
+def test_the_policys_hash_and_the_table_are_expected_where_the_stack_has_them() -> None:
+    outputs = {**OUTPUTS, "PolicyHash": "sha256:aa", "LedgerTable": "treasury-Ledger-1"}
+    told = {"BURSAR_POLICY_HASH": "sha256:aa", "BURSAR_LEDGER_TABLE": "treasury-Ledger-1"}
+    as_deployed = {"Environment": {"Variables": {**VARIABLES, **told}}}
+    versions = {"$LATEST": as_deployed, "4": as_deployed}
+    assert running(function(versions), outputs).differences == ()
+    assert "BURSAR_POLICY_HASH" in running(cloud_with(), outputs).differences
+    other = {"Environment": {"Variables": {**VARIABLES, **told, "BURSAR_LEDGER_TABLE": "theirs"}}}
+    found = running(function({**versions, "4": other}), outputs)
+    assert found.differences == ("BURSAR_LEDGER_TABLE",)
+    assert "BURSAR_LEDGER_TABLE" in running(function(versions), OUTPUTS).differences

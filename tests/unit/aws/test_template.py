@@ -20,6 +20,7 @@ from bursar.aws.plan import (
     require_sound,
 )
 from bursar.aws.template import build_template, template_text
+from tests.fakes.policies import BLIND, CALLER, HOURS, planned
 
 KEY = "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 PRIMARY = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
@@ -38,8 +39,24 @@ FULLEST = StackPlan(
     network=NetworkPlan("vpc-12345678", ("subnet-12345678",), clients=("10.0.0.0/8",)),
     records=RecordsPlan(emails=("alarms@example.com",)),
 )
+SIGNING_BY_POLICY = replace(
+    FULLEST,
+    policy=planned(BLIND),
+    network=NetworkPlan(
+        "vpc-12345678",
+        ("subnet-12345678",),
+        clients=("10.0.0.0/8",),
+        route_tables=("rtb-12345678",),
+        dynamodb_prefix_list="pl-12345678",
+    ),
+)
 PLANS = {
     "usual": StackPlan(),
+    "by a policy": StackPlan(policy=planned(HOURS)),
+    "by a policy, in a network": SIGNING_BY_POLICY,
+    "by a policy, with an earlier table": StackPlan(
+        policy=planned(), records=RecordsPlan(own_key=False, ledger="treasury-Ledger-1ABC")
+    ),
     "fullest": FULLEST,
     "existing key": StackPlan(
         key=KeyPlan(arn=KEY, alias=""),
@@ -383,7 +400,7 @@ def test_blind_signing_is_off_unless_asked_for() -> None:
 
 @by_plan
 def test_every_arn_follows_the_partition_it_is_deployed_in(plan: StackPlan) -> None:
-    given = (KEY, PRIMARY, ADMIN, TASK)
+    given = (KEY, PRIMARY, ADMIN, TASK, CALLER)
     text = template_text(plan)
     for arn in given:
         text = text.replace(arn, "")

@@ -11,7 +11,17 @@ from typing import Any
 
 from bursar.aws.environment import ALLOWED, REFUSED
 from bursar.aws.plan import StackPlan
-from bursar.aws.template import alarms, api, callers, dashboard, function, key, network, records
+from bursar.aws.template import (
+    alarms,
+    api,
+    callers,
+    dashboard,
+    function,
+    key,
+    ledger,
+    network,
+    records,
+)
 from bursar.aws.template.documents import Json
 from bursar.aws.template.function import CODE_BUCKET, CODE_HASH, CODE_KEY
 from bursar.aws.template.outputs import outputs
@@ -33,6 +43,7 @@ SIGNING_KEY = "SigningKey"
 _PARTS = {
     "The signing key: who administers it, who signs, and what nobody may": key,
     "What signs: the role, and the function with its log, version and alias": function,
+    "The key's memory: what was signed by its policy": ledger,
     "The API in front of the function: signed POSTs, checked, throttled, logged": api,
     "Who may ask for signatures": callers,
     "The network: where the function runs, and the ways to KMS and to the API": network,
@@ -101,11 +112,17 @@ def _yaml(value: Json) -> str:
         def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
             return True
 
+        def represent_text(self, data: str) -> Any:
+            # A policy as it was written, line by line.
+            style = "|" if "\n" in data else None
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
         def represent_dict(self, data: Any) -> Any:
             tag, text = _short(data)
             return self.represent_scalar(tag, text) if tag else super().represent_dict(data)
 
     Plain.add_representer(dict, Plain.represent_dict)
+    Plain.add_representer(str, Plain.represent_text)
     text: str = yaml.dump(value, Dumper=Plain, sort_keys=False, width=10_000, allow_unicode=True)
     return text
 

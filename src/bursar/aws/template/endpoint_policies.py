@@ -7,6 +7,7 @@ using endpoint policies".
 from __future__ import annotations
 
 from bursar.aws.plan import StackPlan
+from bursar.aws.template import ledger
 from bursar.aws.template.documents import Json, arn, policy, ref, sub
 
 
@@ -33,6 +34,19 @@ def logs_endpoint_policy() -> Json:
         "Principal": "*",
         "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
         "Resource": arn("FunctionLog"),
+        "Condition": {"ArnEquals": {"aws:PrincipalArn": arn("FunctionRole")}},
+    }
+    return policy(statement)
+
+
+def dynamodb_endpoint_policy(plan: StackPlan) -> Json:
+    """Return what the endpoint of DynamoDB lets through: the signer's own calls, about its own table."""
+    statement = {
+        "Sid": "RememberForTheTreasury",
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": list(ledger.ACTIONS),
+        "Resource": ledger.table_arn(plan),
         "Condition": {"ArnEquals": {"aws:PrincipalArn": arn("FunctionRole")}},
     }
     return policy(statement)

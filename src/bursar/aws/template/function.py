@@ -11,9 +11,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from bursar.aws.environment import ALLOWED, BLIND_SIGNING, HANDLER, KEY, SIGNER_ADDRESS
+from bursar.aws.environment import (
+    ALLOWED,
+    BLIND_SIGNING,
+    HANDLER,
+    KEY,
+    LEDGER_TABLE,
+    POLICY_HASH,
+    SIGNER_ADDRESS,
+)
 from bursar.aws.plan import StackPlan
-from bursar.aws.template import network
+from bursar.aws.template import ledger, network
 from bursar.aws.template.documents import (
     Json,
     arn,
@@ -31,6 +39,7 @@ ALIAS = "live"
 CODE_BUCKET = "CodeBucket"
 CODE_KEY = "CodeKey"
 CODE_HASH = "CodeSha256"
+POLICY_METADATA = "Policy"
 
 _TRUSTED: dict[str, Any] = {
     "lambda": "lambda.amazonaws.com",
@@ -84,7 +93,7 @@ def version_id(plan: StackPlan) -> str:
 
 
 def role_policy(plan: StackPlan) -> Json:
-    """Return what the role may do: sign with one key, read its public key, and write one log.
+    """Return what the role may do: sign with one key, read its public key, write one log, add to one table.
 
     It signs in the function alone: who may pass the role to another one gains nothing by it.
     """
@@ -108,7 +117,8 @@ def role_policy(plan: StackPlan) -> Json:
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "Resource": arn("FunctionLog"),
         },
-        *(_only_the_function() if plan.compute == "lambda" else []),
+        *ledger.role_statements(plan),
+        *(_only_the_function(plan) if plan.compute == "lambda" else []),
         *(_tracing() if plan.function.tracing and plan.compute == "lambda" else []),
         *(network.role_statements(plan) if plan.compute == "lambda" else []),
     )
@@ -154,7 +164,7 @@ def _role(plan: StackPlan) -> Json:
     }
 
 
-def _only_the_function() -> list[Json]:
+def _only_the_function(plan: StackPlan) -> list[Json]:
     # Lambda puts the function's ARN into the context of the credentials that it gives the function. A session
     # from elsewhere has none, and a negated comparison holds where there is nothing to compare. Policies of
     # resources cannot ask for this key. The guide writes the ARN without a version; with one it is the same.
@@ -163,7 +173,7 @@ def _only_the_function() -> list[Json]:
         {
             "Sid": "OnlyInTheFunction",
             "Effect": "Deny",
-            "Action": ["kms:Sign"],
+            "Action": ["kms:Sign", *(ledger.ACTIONS if plan.policy else ())],
             "Resource": "*",
             "Condition": {"ArnNotLike": {"lambda:SourceFunctionArn": own}},
         }
@@ -193,9 +203,13 @@ def _function(plan: StackPlan) -> dict[str, Json]:
         "FunctionVersion": {"Fn::GetAtt": [version, "Version"]},
         "Name": ALIAS,
     }
+    function: Json = {"Type": "AWS::Lambda::Function"}
+    if plan.policy is not None:
+        # Lambda does not get it: it is for whoever reads the template or a change set, and the next deployment.
+        function["Metadata"] = {POLICY_METADATA: plan.policy.text}
     return {
         "Function": {
-            "Type": "AWS::Lambda::Function",
+            **function,
             # In a VPC Lambda checks at once that the role may make network interfaces.
             "DependsOn": "FunctionRolePolicy",
             "Properties": properties,
@@ -236,4 +250,7 @@ def _environment(plan: StackPlan) -> dict[str, Any]:
         variables[BLIND_SIGNING] = ALLOWED
     if plan.function.signer_address:
         variables[SIGNER_ADDRESS] = plan.function.signer_address
+    if plan.policy is not None:
+        variables[POLICY_HASH] = plan.policy.hash
+        variables[LEDGER_TABLE] = ledger.table_name(plan)
     return variables

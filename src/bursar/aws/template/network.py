@@ -1,10 +1,11 @@
-"""The network: security groups, and the ways to KMS, to the API and to the logs. Pure.
+"""The network: security groups, and the ways to KMS, to the API, to the logs and to DynamoDB. Pure.
 
 An interface endpoint with private DNS answers for its service's name in the whole VPC, and its policy lets through
 nothing but the treasury's own calls: other work in the same VPC that calls KMS needs a VPC of its own.
 Sources: the Lambda developer guide, "Giving Lambda functions access to resources in an Amazon VPC"; the VPC guide,
 "Access an AWS service using an interface VPC endpoint"; the API Gateway developer guide, "Private REST APIs"; the
-KMS developer guide, "Connect to AWS KMS through a VPC endpoint".
+KMS developer guide, "Connect to AWS KMS through a VPC endpoint"; the VPC guide, "Gateway endpoints for Amazon
+DynamoDB" and "AWS-managed prefix lists".
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from bursar.aws.plan import NetworkPlan, StackPlan
 from bursar.aws.template.documents import Json, function_arn, ref, sub, tags
 from bursar.aws.template.endpoint_policies import (
     api_endpoint_policy,
+    dynamodb_endpoint_policy,
     kms_endpoint_policy,
     logs_endpoint_policy,
 )
@@ -38,7 +40,7 @@ _LOOKING = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
 
 
 def resources(plan: StackPlan) -> dict[str, Json]:
-    """Return security groups and interface endpoints; nothing without a network."""
+    """Return security groups and endpoints; nothing without a network."""
     network = plan.network
     if network is None:
         return {}
@@ -46,6 +48,7 @@ def resources(plan: StackPlan) -> dict[str, Json]:
         **_function_group(plan, network),
         **_endpoint_group(plan, network),
         **_endpoints(plan, network),
+        **_way_to_dynamodb(plan, network),
     }
 
 
@@ -136,10 +139,18 @@ def _function_group(plan: StackPlan, network: NetworkPlan) -> dict[str, Json]:
         "DestinationSecurityGroupId": ref("EndpointSecurityGroup"),
         "Description": "To the VPC endpoints",
     }
-    made = _makes_endpoint(network)
+    ways = [way] if _makes_endpoint(network) else []
+    if plan.policy is not None and network.dynamodb_prefix_list:
+        ways.append(
+            {
+                **_TLS,
+                "DestinationPrefixListId": network.dynamodb_prefix_list,
+                "Description": "To DynamoDB, by its gateway endpoint",
+            }
+        )
     group = _group(plan, network, "What signs for the treasury: it reaches the VPC endpoints only")
     group["Properties"]["SecurityGroupEgress"] = (
-        [way] if made and not plan.emulated else [_NO_EGRESS]
+        ways if ways and not plan.emulated else [_NO_EGRESS]
     )
     return {"FunctionSecurityGroup": group}
 
@@ -206,6 +217,21 @@ def _endpoints(plan: StackPlan, network: NetworkPlan) -> dict[str, Json]:
         endpoint["Properties"]["SecurityGroupIds"] = [ref("ApiEndpointSecurityGroup")]
         found["ApiEndpoint"] = endpoint
     return found
+
+
+def _way_to_dynamodb(plan: StackPlan, network: NetworkPlan) -> dict[str, Json]:
+    """Return the gateway endpoint: a route to DynamoDB in the subnets' route tables. It costs nothing."""
+    if plan.policy is None or not network.route_tables:
+        return {}
+    properties = {
+        "VpcEndpointType": "Gateway",
+        "ServiceName": _service_name("dynamodb"),
+        "VpcId": network.vpc,
+        "RouteTableIds": list(network.route_tables),
+        "PolicyDocument": dynamodb_endpoint_policy(plan),
+        "Tags": tags(plan),
+    }
+    return {"LedgerEndpoint": {"Type": "AWS::EC2::VPCEndpoint", "Properties": properties}}
 
 
 def _endpoint(plan: StackPlan, network: NetworkPlan, service: str, document: Json) -> Json:

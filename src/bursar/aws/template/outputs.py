@@ -7,7 +7,7 @@ from typing import Any
 from bursar.aws.environment import ALLOWED, REFUSED
 from bursar.aws.metrics import NAMESPACE
 from bursar.aws.plan import StackPlan
-from bursar.aws.template import function
+from bursar.aws.template import function, ledger
 from bursar.aws.template.documents import Json, arn, ref, sub
 from bursar.aws.template.key import key_arn
 from bursar.aws.template.network import kms_endpoint_id
@@ -70,6 +70,7 @@ def _signer(plan: StackPlan) -> _Outputs:
             "Are bare hashes signed?",
             ALLOWED if plan.function.blind_signing else REFUSED,
         ),
+        **_policy(plan),
         "ApiId": ("The signing API", ref("Api")),
         "Stage": ("The API's stage", plan.api.stage),
         "ApiUrl": ("Where to POST signing requests", sub(f"{url}/{plan.api.stage}/")),
@@ -90,6 +91,16 @@ def _signer(plan: StackPlan) -> _Outputs:
             "The group of those who may ask",
             ref("CallersGroup") if own_group else None,
         ),
+    }
+
+
+def _policy(plan: StackPlan) -> _Outputs:
+    if plan.policy is None:
+        return {}
+    return {
+        "PolicyHash": ("The hash of the policy it signs by", plan.policy.hash),
+        "PolicyVersion": ("That policy's version", str(plan.policy.version)),
+        "LedgerTable": ("The table of what was signed by it", ledger.table_name(plan)),
     }
 
 

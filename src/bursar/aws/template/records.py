@@ -76,6 +76,8 @@ def _key_policy(plan: StackPlan) -> Json:
     statements = [{**account, "Action": "kms:*"}, _for_logs(), _for_alarms()]
     if makes_trail(plan):
         statements += _for_trail()
+    if plan.policy is not None:
+        statements.append(_for_ledger())
     return policy(*({"Effect": "Allow", "Resource": "*", **each} for each in statements))
 
 
@@ -102,6 +104,27 @@ def _for_alarms() -> Json:
         "Principal": {"Service": "cloudwatch.amazonaws.com"},
         "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
         "Condition": {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}},
+    }
+
+
+def _for_ledger() -> Json:
+    # DynamoDB asks in the name of whoever uses the table, and only they are asked for rights on the table itself.
+    return {
+        "Sid": "EncryptTheLedger",
+        "Principal": "*",
+        "Action": [
+            "kms:CreateGrant",
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:GenerateDataKey*",
+            "kms:ReEncrypt*",
+        ],
+        "Condition": {
+            "StringEquals": {"kms:CallerAccount": ref("AWS::AccountId")},
+            # In China the name has a suffix of its own.
+            "StringLike": {"kms:ViaService": sub("dynamodb.${AWS::Region}.amazonaws.com*")},
+        },
     }
 
 

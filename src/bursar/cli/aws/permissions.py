@@ -69,6 +69,8 @@ def command(shell: Shell, /, *, no_doctor: bool, split: bool, why: bool, **optio
 def _where(shell: Shell, options: dict[str, Any]) -> tuple[Any, Any]:
     from bursar.aws.grants import Place
 
+    if options["compute"] != "lambda" and options["policy"] is None:
+        options["without_policy"] = True  # the settings' is the function's
     cloud, request = planning.cloud(shell), planning.request_of(shell, options)
     account = options["account"] or cloud.account
     plan = replace(request.plan, compute=options["compute"])

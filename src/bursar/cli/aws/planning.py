@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bursar.aws.plan import (
@@ -14,10 +15,12 @@ from bursar.aws.plan import (
     RecordsPlan,
     StackPlan,
 )
+from bursar.errors import ConfigError
 
 if TYPE_CHECKING:
     from bursar.aws.cloud import Cloud
     from bursar.aws.deploy import DeployRequest
+    from bursar.aws.policy_plan import PolicyPlan
     from bursar.cli.config import Config
     from bursar.cli.shell import Shell
 
@@ -74,13 +77,49 @@ def request_of(shell: Shell, options: dict[str, Any]) -> DeployRequest:
     named, key = shell.config.key.id, options.get("key")
     if key is None and options.get("alias") is None and not named.startswith("alias/"):
         key = named
+    plan = overlaid(plan_of(shell.config), options)
     return DeployRequest(
         stack=stack_name(shell, options.get("stack")),
-        plan=overlaid(plan_of(shell.config), options),
+        plan=replace(plan, policy=_policy(shell, options, plan)),
         key=key,
         wheels=options.get("wheels"),
         bucket=options.get("bucket"),
+        without_policy=bool(options.get("without_policy")),
     )
+
+
+def _policy(shell: Shell, options: dict[str, Any], plan: StackPlan) -> PolicyPlan | None:
+    """Return the policy that the options, or else the settings, name. What is hardly meant in it is told."""
+    from bursar.aws.policy_plan import deployment_warnings, read_policy_plan
+
+    given = options.get("policy")
+    if options.get("without_policy"):
+        if given is not None:
+            raise ConfigError("--policy and --without-policy exclude each other")
+        return None
+    named = given or shell.config.policy.file
+    if named is None:
+        return None
+    file = Path(named)
+    found, findings = read_policy_plan(_bytes(file), str(file))
+    for finding in findings:
+        shell.say(f"{file} line {finding.line}: {finding.message}")
+    for warning in deployment_warnings(found, blind_signing=plan.function.blind_signing):
+        shell.say(f"{file}: {warning}")
+    return found
+
+
+def _bytes(file: Path) -> bytes:
+    from bursar.policy.document import MAX_BYTES
+
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)
+    except OSError as problem:
+        raise ConfigError(
+            f"the policy {file} cannot be read: {type(problem).__name__}",
+            hint="name the file with --policy, or in bursar.toml: [policy] file",
+        ) from None
 
 
 def overlaid(plan: StackPlan, options: dict[str, Any]) -> StackPlan:

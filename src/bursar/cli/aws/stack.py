@@ -38,7 +38,18 @@ def plan_options(command: _Command) -> _Command:
         click.option(
             "--allow-blind-signing",
             is_flag=True,
-            help="Let the function sign bare hashes, whose meaning it cannot check.",
+            help="Let the function sign bare hashes, whose meaning it cannot check. A policy must allow it too.",
+        ),
+        click.option(
+            "--policy",
+            metavar="FILE",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="The policy that the key signs by [default: the settings', none].",
+        ),
+        click.option(
+            "--without-policy",
+            is_flag=True,
+            help="Sign without a policy, whatever the settings say, and take away one that is deployed.",
         ),
     )
     for option in reversed(options):

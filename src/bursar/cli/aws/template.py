@@ -38,6 +38,8 @@ def command(shell: Shell, /, compute: Any, *, logs_for_region: bool, **options: 
     from bursar.aws.plan import require_sound
     from bursar.aws.template import build_template, template_text
 
+    if compute != "lambda" and options["policy"] is None:
+        options["without_policy"] = True  # the settings' is the function's
     request = planning.request_of(shell, options)
     api = replace(request.plan.api, logs_for_region=logs_for_region)
     plan = replace(request.plan, compute=compute, api=api)
