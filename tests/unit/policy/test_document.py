@@ -120,8 +120,10 @@ WRONG = {
         1,
         1,
         "unknown key 'x'",
-        "known: version, allow, calls_at_most, wallet_factories, chains, tokens, recipients, callers, limits, "
-        "hours, approvals",
+        (
+            "known: version, allow, calls_at_most, wallet_factories, chains, tokens, recipients, callers, limits, "
+            "hours, approvals"
+        ),
     ),
     "a float in a list": (
         "allow = [ 0.5 ]",
