@@ -9,71 +9,45 @@ with KmsClient.from_environment() as kms:
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
-from bursar.errors import KmsError, KmsProtocolError, KmsTimeout
+from bursar.errors import BursarError, KmsError, KmsProtocolError
 from bursar.kms import faults, wire
-from bursar.kms.connections import Connect, Dialler, Pool, StaleConnection
-from bursar.kms.credentials import CredentialChain, CredentialsProvider, profile_region
-from bursar.kms.http1 import Response, render_post
+from bursar.kms.connections import Dialler
+from bursar.kms.credentials import CredentialChain, CredentialsProvider
+from bursar.kms.http1 import Response
 from bursar.kms.names import (
     Endpoint,
-    parse_endpoint,
     parse_key_name,
     parse_region,
     region_endpoint,
     require_region,
 )
 from bursar.kms.public_keys import PublicKeys
-from bursar.kms.sigv4 import SigV4
+from bursar.kms.service import (
+    Access,
+    Dialect,
+    JsonService,
+    Limits,
+    Machine,
+    chosen_endpoint,
+    chosen_region,
+)
+from bursar.kms.sigv4 import Credentials
 from bursar.kms.wire import Call, KmsPublicKey, KmsSignature
 
 if TYPE_CHECKING:  # the curve library is the signer's to load, not the client's
     from bursar.chains.evm import KmsSignRequest
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long and how often one call is tried. Times are in seconds.
-
-    The deadline is for the whole call, retries and waits included. The wait before attempt n + 1 is drawn from
-    0 … min(`longest_wait`, `first_wait` · 2ⁿ⁻¹), so that many callers do not come back at once.
-    """
-
-    deadline: float = 10.0
-    attempt_timeout: float = 3.0
-    attempts: int = 4
-    first_wait: float = 0.1
-    longest_wait: float = 2.0
-    idle: float = 50.0
+__all__ = ["KmsClient", "Limits", "Machine"]
 
 
-def _dice() -> float:
-    import random  # only a retry throws dice, and a cold start should not pay for it
-
-    return random.random()  # noqa: S311  it spreads callers out; nothing is secret
+def _fault(response: Response) -> BursarError | None:
+    return None if response.status == 200 else faults.error_of(response)
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """The clock, the dice and the network, so that a test can bring its own."""
-
-    connect: Connect = field(default_factory=Dialler)
-    now: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    random: Callable[[], float] = _dice
-
-
-@dataclass(slots=True)
-class _Course:
-    """How one call goes: until when, and how often KMS may have been reached without an answer coming back."""
-
-    deadline: float
-    unanswered: int = 0
+_KMS = Dialect("kms", wire.CONTENT_TYPE, _fault)
 
 
 class KmsClient:
@@ -96,17 +70,12 @@ class KmsClient:
         self.region = parse_region(region)
         self.endpoint = endpoint or region_endpoint(region)
         self._credentials = credentials
-        self._limits = limits or Limits()
-        self._machine = machine or Machine()
-        self._signer = SigV4(region, "kms")
-        self._headers = {
-            "host": self.endpoint.authority,
-            "content-type": wire.CONTENT_TYPE,
-        }
-        self._clock_offset = 0.0
         self._public_keys = PublicKeys(self._fetch_public_key)
-        self._pool = Pool(
-            lambda timeout: self._machine.connect(self.endpoint, timeout), self._limits.idle
+        self._service = JsonService(
+            _KMS,
+            Access(self.region, self.endpoint, self._current_credentials),
+            limits,
+            machine,
         )
 
     @classmethod
@@ -128,12 +97,11 @@ class KmsClient:
         Raises:
             ConfigError: no Region is set, or a setting is malformed.
         """
-        chosen = region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
-        chosen = parse_region(chosen or profile_region(profile))
+        chosen = chosen_region(region, profile, environ)
         return cls(
             chosen,
             CredentialChain(profile=profile, environ=environ),
-            endpoint=_endpoint(chosen, endpoint, environ),
+            endpoint=chosen_endpoint("kms", chosen, endpoint, environ),
             limits=limits,
             machine=Machine(connect=Dialler(environ.get("AWS_CA_BUNDLE") or None)),
         )
@@ -146,7 +114,7 @@ class KmsClient:
 
     def close(self) -> None:
         """Close the kept connections. The client still works afterwards, with a new connection for each call."""
-        self._pool.close()
+        self._service.close()
 
     def get_public_key(self, key_id: str) -> KmsPublicKey:
         """Return the public key of a key id, key ARN, alias name or alias ARN. It needs `kms:GetPublicKey`.
@@ -180,90 +148,14 @@ class KmsClient:
         require_region(parse_key_name(key_id), self.region)
         return wire.read_public_key(self._call(wire.public_key_call(key_id))[0])
 
+    def _current_credentials(self) -> Credentials:
+        return self._credentials()
+
     def _call(self, call: Call) -> tuple[Response, int]:
         """Return the answer, and how many earlier attempts may have reached KMS and got none."""
-        course = _Course(self._machine.monotonic() + self._limits.deadline)
+        course = self._service.begin()
         try:
-            return self._try(call, course), course.unanswered
+            return self._service.call(call, course), course.unanswered
         except KmsError as error:
             error.unanswered = course.unanswered
             raise
-
-    def _try(self, call: Call, course: _Course) -> Response:
-        attempt = 1
-        while True:
-            try:
-                return self._attempt(call, course)
-            except KmsError as error:
-                if not error.retryable or attempt >= self._limits.attempts:
-                    raise
-                self._wait(attempt, course.deadline, error)
-            attempt += 1
-
-    def _wait(self, attempt: int, deadline: float, error: KmsError) -> None:
-        ceiling = min(self._limits.longest_wait, self._limits.first_wait * 2.0 ** (attempt - 1))
-        pause = self._machine.random() * ceiling
-        if self._machine.monotonic() + pause >= deadline:
-            raise error
-        self._machine.sleep(pause)
-
-    def _attempt(self, call: Call, course: _Course) -> Response:
-        """One attempt, and a second one at once where only our clock was wrong."""
-        known = self._clock_offset
-        now = self._machine.now() + known
-        response = self._exchange(self._render(call, now), course)
-        if offset := faults.clock_offset(response, now):
-            self._clock_offset = known + offset
-            now = self._machine.now() + known + offset
-            response = self._exchange(self._render(call, now), course)
-        if response.status != 200:
-            raise faults.error_of(response)
-        return response
-
-    def _render(self, call: Call, now: float) -> bytes:
-        headers = {**self._headers, "x-amz-target": call.target}
-        return render_post(
-            self._signer.sign(self._credentials(), headers, call.body, now), call.body
-        )
-
-    def _exchange(self, request: bytes, course: _Course) -> Response:
-        remaining = self._stopwatch(course.deadline)
-        while True:
-            connection = self._pool.take(self._machine.monotonic(), remaining())
-            try:
-                response = connection.ask(request, remaining)
-            except StaleConnection:
-                # Not an attempt: the server hung up on an idle connection. The next one is new.
-                course.unanswered += 1
-                connection.close()
-                self._pool.drop_idle()
-                continue
-            except BaseException:
-                course.unanswered += 1
-                connection.close()
-                raise
-            if response.keeps_alive:
-                self._pool.give_back(connection, self._machine.monotonic())
-            else:
-                connection.close()
-            return response
-
-    def _stopwatch(self, deadline: float) -> Callable[[], float]:
-        """Return a function that gives the seconds left for this attempt, and raises when there are none."""
-        monotonic = self._machine.monotonic
-        end = min(deadline, monotonic() + self._limits.attempt_timeout)
-
-        def remaining() -> float:
-            left = end - monotonic()
-            if left <= 0:
-                raise KmsTimeout("KMS did not answer in time", hint="check the network path to KMS")
-            return left
-
-        return remaining
-
-
-def _endpoint(region: str, url: str | None, environ: Mapping[str, str]) -> Endpoint:
-    url = url or environ.get("AWS_ENDPOINT_URL_KMS") or environ.get("AWS_ENDPOINT_URL")
-    if url:
-        return parse_endpoint(url)
-    return region_endpoint(region, fips=environ.get("AWS_USE_FIPS_ENDPOINT", "").lower() == "true")

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from bursar.errors import KmsError, KmsProtocolError, KmsTimeout, KmsUnavailable
-from bursar.kms.http1 import Response, ResponseReader
+from bursar.kms.http1 import MAX_BODY, Response, ResponseReader
 from bursar.kms.names import Endpoint
 
 _CHUNK = 16 * 1024
@@ -74,10 +74,11 @@ class Dialler:
 
 
 class Connection:
-    """One connection, used by one thread at a time."""
+    """One connection, used by one thread at a time. An answer's body has at most `largest` bytes."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, largest: int = MAX_BODY) -> None:
         self._stream = stream
+        self._largest = largest
         self._limit = 0.0
         self.was_used = False
         self.idle_since = 0.0
@@ -91,7 +92,7 @@ class Connection:
             KmsTimeout: the time ran out.
             KmsProtocolError: the answer is not HTTP as KMS speaks it.
         """
-        reader = ResponseReader()
+        reader = ResponseReader(self._largest)
         try:
             self._bound(remaining())
             self._stream.sendall(request)
@@ -128,9 +129,15 @@ class Connection:
 class Pool:
     """Idle connections, newest first. Threads may share it; a forked child starts with an empty one."""
 
-    def __init__(self, open_one: Callable[[float], Stream], idle_seconds: float) -> None:
+    def __init__(
+        self,
+        open_one: Callable[[float], Stream],
+        idle_seconds: float,
+        largest: int = MAX_BODY,
+    ) -> None:
         self._open_one = open_one
         self._idle_seconds = idle_seconds
+        self._largest = largest
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
         self._owner = os.getpid()
@@ -180,7 +187,7 @@ class Pool:
 
     def _open(self, timeout: float) -> Connection:
         try:
-            return Connection(self._open_one(timeout))
+            return Connection(self._open_one(timeout), self._largest)
         except OSError as error:
             raise socket_error(error) from None
 

@@ -137,7 +137,7 @@ _MEANINGS = {
 
 def error_of(response: Response) -> KmsError:
     """Return what an answer other than 200 means. The call's id is kept, AWS's own words are not."""
-    kind, text = _type_and_message(response)
+    kind, text = type_and_message(response)
     return error_for(kind, text, status=response.status, request=request_id(response) or None)
 
 
@@ -172,14 +172,15 @@ def clock_offset(response: Response, now: float) -> float:
     """
     if response.status == 200:
         return 0.0
-    kind, _ = _type_and_message(response)
+    kind, _ = type_and_message(response)
     if _MEANINGS.get(kind) is not _SKEWED:
         return 0.0
     offset = _http_date(response.headers.get("date", ""), now) - now
     return offset if abs(offset) >= SKEW_SECONDS else 0.0
 
 
-def _type_and_message(response: Response) -> tuple[str, str]:
+def type_and_message(response: Response) -> tuple[str, str]:
+    """Return an AWS JSON answer's error type, without its namespace, and its message; "" for what is not there."""
     try:
         fields = read_object(response.body)
     except BursarError:

@@ -48,10 +48,11 @@ class ResponseReader:
     """Reads one answer from bytes as they arrive.
 
     Feed it until `is_complete`, then take `response`. Bytes beyond the answer are an error, since one connection
-    carries one request at a time.
+    carries one request at a time. `largest` is how many bytes a body may have.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int = MAX_BODY) -> None:
+        self._largest = largest
         self._data = bytearray()
         self._status = 0
         self._headers: dict[str, str] = {}
@@ -100,7 +101,7 @@ class ResponseReader:
         self._status = _read_status(status_line)
         self._headers = _read_headers(lines)
         self._body_at = split + 4
-        self._end = self._body_at + _body_length(self._headers)
+        self._end = self._body_at + _body_length(self._headers, self._largest)
 
 
 def _read_status(line: str) -> int:
@@ -123,7 +124,7 @@ def _read_headers(lines: list[str]) -> dict[str, str]:
     return headers
 
 
-def _body_length(headers: Mapping[str, str]) -> int:
+def _body_length(headers: Mapping[str, str], largest: int) -> int:
     if "transfer-encoding" in headers:
         raise KmsProtocolError("the answer is chunked, which KMS's answers never are")
     if headers.get("content-encoding", "identity") != "identity":
@@ -131,6 +132,6 @@ def _body_length(headers: Mapping[str, str]) -> int:
     length = headers.get("content-length", "")
     if not _LENGTH.match(length):
         raise KmsProtocolError("the answer has no usable Content-Length")
-    if int(length) > MAX_BODY:
-        raise KmsProtocolError(f"the answer is {length} bytes; KMS's are under {MAX_BODY}")
+    if int(length) > largest:
+        raise KmsProtocolError(f"the answer is {length} bytes; no more than {largest} are read")
     return int(length)

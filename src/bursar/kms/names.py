@@ -66,7 +66,7 @@ class KeyName:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where KMS answers. `authority` is what goes into the Host header."""
+    """Where a service answers. `authority` is what goes into the Host header."""
 
     scheme: str
     host: str
@@ -128,14 +128,14 @@ def parse_region(text: str) -> str:
     return text
 
 
-def region_endpoint(region: str, *, fips: bool = False) -> Endpoint:
-    """Return KMS's public endpoint in a Region, in whatever partition that Region is.
+def region_endpoint(region: str, *, fips: bool = False, service: str = "kms") -> Endpoint:
+    """Return the public endpoint of a service, KMS if none is named, in a Region of whatever partition.
 
     Raises:
         ConfigError: not the form of a Region's name.
     """
     suffix = region_suffix(region)
-    return Endpoint("https", f"{'kms-fips' if fips else 'kms'}.{region}.{suffix}", 443)
+    return Endpoint("https", f"{service}{'-fips' if fips else ''}.{region}.{suffix}", 443)
 
 
 def region_suffix(region: str) -> str:
@@ -156,13 +156,13 @@ def parse_endpoint(url: str) -> Endpoint:
     match = _ENDPOINT.match(url) if isinstance(url, str) else None
     if match is None:
         raise ConfigError(
-            "the KMS endpoint is not a URL of the form https://host[:port]",
+            "the AWS endpoint is not a URL of the form https://host[:port]",
             hint="give it without path, query, user or password",
         )
     scheme, host = match["scheme"], match["host"].lower()
     port = int(match["port"] or _DEFAULT_PORTS[scheme])
     if not 0 < port < 65536:
-        raise ConfigError("the KMS endpoint's port is not in 1 … 65535")
+        raise ConfigError("the AWS endpoint's port is not in 1 … 65535")
     if scheme == "http" and not _LOOPBACK.match(host):
         raise ConfigError(
             "plain http is for this machine only", hint="use https, or a loopback address"

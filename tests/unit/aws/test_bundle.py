@@ -35,6 +35,7 @@ CORE = [
     "bursar.kms.http1",
     "bursar.kms.names",
     "bursar.kms.public_keys",
+    "bursar.kms.service",
     "bursar.kms.sigv4",
     "bursar.kms.wire",
     "bursar.signer",
