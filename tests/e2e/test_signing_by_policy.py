@@ -1,0 +1,142 @@
+"""The deployed signer refuses what nobody asked for, whatever the caller believes, before KMS is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import get_args
+
+import pytest
+
+from bursar.errors import SigningServiceRefused
+from bursar.sandbox.crossmint.faults import Tamper
+from bursar.sandbox.world import World
+from tests.e2e.guarded import ACCOUNT, Guarded
+
+APPROVALS = f"""
+[[approvals]]
+token = "usdc"
+above = "5.00"
+approvers = 1
+by = ["{ACCOUNT}:user/grace", "{ACCOUNT}:user/ada"]
+within = "8h"
+"""
+REASONS = {
+    "recipient": "intent_mismatch",
+    "amount": "intent_mismatch",
+    "extra_call": "intent_mismatch",
+    "token": "intent_mismatch",
+    "chain": "intent_mismatch",
+    "approve": "intent_mismatch",
+    "other_wallet": "intent_mismatch",
+    "delegatecall": "unverifiable",
+    "hash": "unverifiable",
+    "message": "unverifiable",
+    "other_message": "unverifiable",
+    "fee": "policy_violation",
+    "replay": "already_signed",
+}
+
+
+@pytest.fixture(scope="module")
+def treasury(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """A treasury that has paid once: the wallet is there, and there is something to replay."""
+    with World.temporary() as world:
+        made = Guarded(world, tmp_path_factory.mktemp("treasury"))
+        made.deploy(more=APPROVALS)
+        payment = ("--direct", "--to", made.recipient, "--amount", "1.00", "--id", "first")
+        sent = made.done("transfer", "send", *payment, "--yes", by="payroll")
+        assert (sent["status"], made.paid, made.signatures) == ("success", 1_000_000, 1)
+        yield made
+
+
+def test_every_alteration_has_its_refusal_here():
+    assert set(REASONS) == set(get_args(Tamper))
+
+
+@pytest.mark.parametrize("how", REASONS)
+def test_an_altered_answer_is_refused_where_the_key_is(treasury, how):
+    before, other, started = treasury.signatures, treasury.start(), treasury.start()
+    treasury.alter(how)
+    with pytest.raises(SigningServiceRefused) as refused:
+        treasury.ask(started["transaction_id"])
+    assert refused.value.reason == REASONS[how]
+    assert treasury.signatures == before
+    assert other["status"] == "awaiting-approval"
+
+
+def test_the_honest_answer_to_the_same_request_is_signed_once_however_often_it_is_asked(treasury):
+    started, before = treasury.start(), treasury.signatures
+    first, again = (treasury.ask(started["transaction_id"]) for _ in range(2))
+    assert first.signed.signature == again.signed.signature
+    assert treasury.signatures == before + 1
+
+
+def test_the_command_refuses_before_it_asks(treasury):
+    started, before = treasury.start(), treasury.signatures
+    treasury.alter("recipient")
+    payment = ("--to", treasury.recipient, "--amount", "1.00")
+    status, said = treasury.run(
+        "transfer", "sign", started["transaction_id"], *payment, by="payroll"
+    )
+    assert (status, said["error"]["code"]) == (4, "intent_mismatch")
+    assert treasury.signatures == before
+
+
+def test_a_refusal_names_the_rule_the_value_and_the_limit(treasury):
+    started = treasury.start("11.00")
+    payment = ("--to", treasury.recipient, "--amount", "11.00")
+    status, said = treasury.run(
+        "transfer", "sign", started["transaction_id"], *payment, by="payroll"
+    )
+    assert (status, said["error"]["code"]) == (3, "signing_service_refused")
+    assert "tokens.usdc.per_transfer: 11 usdc; at most 10 usdc" in said["error"]["message"]
+
+
+def test_a_caller_the_policy_does_not_name_is_refused_though_iam_lets_them_in(treasury):
+    started = treasury.start()
+    with pytest.raises(SigningServiceRefused, match=r"callers\.allow") as refused:
+        treasury.ask(started["transaction_id"], by="ada")
+    assert refused.value.reason == "policy_violation"
+
+
+def test_a_direct_invocation_has_no_caller_and_is_refused(treasury):
+    started = treasury.start()
+    payment = ("--to", treasury.recipient, "--amount", "1.00", "--via", "lambda")
+    status, said = treasury.run("transfer", "sign", started["transaction_id"], *payment)
+    assert status == 3
+    assert "callers.allow" in said["error"]["message"]
+
+
+def test_a_bare_hash_is_refused(treasury):
+    status, said = treasury.run(
+        "sign", "--hash", "0x" + "11" * 32, "--address", treasury.address, by="payroll"
+    )
+    assert status == 3
+    assert "does not sign bare hashes" in said["error"]["message"]
+    assert treasury.signatures >= 1
+
+
+def test_a_payment_above_the_threshold_waits_for_somebody_else_and_then_lands(treasury):
+    before = treasury.paid
+    payment = ("--direct", "--to", treasury.recipient, "--amount", "6.00", "--id", "big", "--yes")
+    status, said = treasury.run("transfer", "send", *payment, by="grace")
+    assert (status, said["error"]["code"]) == (3, "signing_service_refused")
+    assert "it waits for approval: approvals[above 5 usdc]" in said["error"]["message"]
+    started = treasury.done("transfer", "start", *payment[:-1], by="grace")
+    waiting = started["transaction_id"]
+    status, said = treasury.run("approve", waiting, "--yes", by="grace")
+    assert "nobody approves their own request" in said["error"]["message"]
+    status, said = treasury.run("approve", waiting, "--yes", by="payroll")
+    assert "approvers are those the approval rules name" in said["error"]["message"]
+    given = treasury.done("approve", waiting, "--yes", by="ada")
+    assert given["review"].startswith("pay 6 USDC") or given["review"].startswith("pay 6 usdc")
+    assert (given["consented_by"], given["missing"]) == (f"{ACCOUNT}:user/ada", 0)
+    sent = treasury.done("transfer", "send", *payment, by="grace")
+    assert (sent["status"], treasury.paid - before) == ("success", 6_000_000)
+
+
+def test_nobody_consents_to_what_nobody_asked_for(treasury):
+    started = treasury.start("7.00")
+    status, said = treasury.run("approve", started["transaction_id"], "--yes", by="ada")
+    assert status == 3
+    assert "nothing waits for this consent" in said["error"]["message"]
