@@ -11,12 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bursar.aws import adoption, artifacts, changes, preflight, readiness, safeguards, stacks
+from bursar.aws import (
+    adoption,
+    artifacts,
+    changes,
+    memory,
+    preflight,
+    readiness,
+    safeguards,
+    stacks,
+)
 from bursar.aws.artifacts import Artifact
 from bursar.aws.bundle import Bundle, build_bundle
 from bursar.aws.changes import Preview
 from bursar.aws.cloud import Cloud, api_url
 from bursar.aws.plan import StackPlan, require_sound
+from bursar.aws.policy_change import PolicyChange, policy_change, require_policy_is_meant_to_go
 from bursar.aws.running import Running, require_deployed, running
 from bursar.aws.stacks import Stack, StackEvent
 from bursar.aws.template import (
@@ -60,7 +70,7 @@ class Prepared:
     """A deployment that is ready: its plan, its code, and what it would change. Nothing has changed yet.
 
     `blind_signing_before` is `allowed` or `refused` as last deployed, None where nothing is. `notes` are what
-    whoever says yes should know.
+    whoever says yes should know. `policy` is what becomes of the policy, None where there is none before or after.
     """
 
     plan: StackPlan
@@ -69,6 +79,7 @@ class Prepared:
     preview: Preview
     blind_signing_before: str | None
     notes: tuple[str, ...] = ()
+    policy: PolicyChange | None = None
 
     @property
     def blind_signing(self) -> str:
@@ -114,16 +125,19 @@ def prepare(
     It costs the permissions of `artifacts.upload`, of
     `preflight`, `kms:DescribeKey`, `kms:ListAliases`, for an existing key `kms:GetPublicKey` and
     `kms:ListResourceTags`, and `cloudformation:DescribeStacks`, `ListStackResources`, `CreateChangeSet`,
-    `DescribeChangeSet`; for a stack that is there what `status` does.
+    `DescribeChangeSet`; for a stack that is there what `status` does, and `GetTemplate` where it has a policy.
 
     Raises:
-        ConfigError: the key cannot sign, or is another's, or is about to be deleted; or a setting is wrong.
+        ConfigError: the key cannot sign, or is another's, or is about to be deleted; a policy would be taken away
+            or forgotten by without being named; or a setting is wrong.
         KeyReplacementForbidden: it would replace or remove the signing key. Nothing is left of the change set.
         StackError: the stack cannot be updated as it is, or its function was changed behind its back.
         AwsError, KmsError: AWS refused or could not be reached.
     """
     require_stack_name(request.stack)
     stack = _deployable(cloud, request.stack, tell, clear=upload)
+    require_policy_is_meant_to_go(stack, request.plan.policy, without_policy=request.without_policy)
+    memory.require_memory(cloud, request.plan, stack, request.stack)
     if upload and _adopted(cloud, request, stack, tell):
         stack = stacks.find_stack(cloud, request.stack)
     plan = plan_stack(cloud, request, stack)
@@ -148,11 +162,12 @@ def prepare(
         changes.discard(cloud, preview)
         raise
     before = stack.outputs.get("BlindSigning") if stack else None
-    notes = preflight.notes(cloud, plan, stack)
+    policy = policy_change(cloud, stack, plan.policy)
+    notes = (*preflight.notes(cloud, plan, stack), *(policy.notes if policy else ()))
     if not upload and plan.key.arn and _orphan(cloud, request, stack):
         told = f"key: {plan.key.alias} outlived an earlier stack of this name; `deploy` takes it back first"
         notes = (f"{told}, and sets its policy anew", *notes)
-    return Prepared(plan, bundle, artifact, preview, before, notes)
+    return Prepared(plan, bundle, artifact, preview, before, notes, policy)
 
 
 def _deployable(cloud: Cloud, name: str, tell: Tell, *, clear: bool) -> Stack | None:

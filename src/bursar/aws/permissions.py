@@ -18,12 +18,16 @@ from collections.abc import Iterator
 
 from bursar.aws.grants import GUIDE, Grant, Json, Place, named, statement
 from bursar.aws.plan import StackPlan
+from bursar.aws.template.ledger import LEDGER
 from bursar.aws.template.records import makes_trail
 
 
 def needed(plan: StackPlan, place: Place) -> tuple[Grant, ...]:
     """Return what deploying a plan, changing it and removing it needs, then what looking at it needs."""
-    parts = (_stack, _code, _key, _roles, _callers, _function, _api, _network, _records, _checks)
+    parts = (
+        *(_stack, _code, _key, _roles, _callers, _function, _ledger, _api, _network, _records),
+        _checks,
+    )
     return tuple(grant for part in parts for grant in part(plan, place))
 
 
@@ -257,6 +261,37 @@ def _function(plan: StackPlan, place: Place) -> Iterator[Grant]:
     )
 
 
+def _ledger(plan: StackPlan, place: Place) -> Iterator[Grant]:
+    if plan.policy is None:
+        return
+    if name := plan.records.ledger_name:
+        yield Grant(
+            "Ledger",
+            "see that the table of what was signed is there, protected and backed up",
+            named("dynamodb", "DescribeTable DescribeContinuousBackups"),
+            (place.arn("dynamodb", f"table/{name}"),),
+        )
+        return
+    # Neither its items nor its end: whoever has those could have the key forget what was spent.
+    table = (
+        "CreateTable DescribeTable UpdateTable DescribeContinuousBackups UpdateContinuousBackups TagResource "
+        "UntagResource ListTagsOfResource DescribeTimeToLive DescribeContributorInsights "
+        "DescribeKinesisStreamingDestination GetResourcePolicy"
+    )
+    yield Grant(
+        "Ledger",
+        "make the table of what was signed by the policy, protect it and have it backed up",
+        named("dynamodb", table),
+        (place.arn("dynamodb", f"table/{place.stack}-{LEDGER}-*"),),
+    )
+    yield Grant(
+        "LedgersFind",
+        "find the table that an earlier stack left, so that nothing that was spent is forgotten",
+        named("dynamodb", "ListTables"),
+        ("*",),
+    )
+
+
 def _api(plan: StackPlan, place: Place) -> Iterator[Grant]:
     if plan.compute != "lambda":
         return
@@ -285,6 +320,8 @@ def _network(plan: StackPlan, place: Place) -> Iterator[Grant]:
         "DescribeVpcs DescribeSubnets DescribeSecurityGroups DescribeSecurityGroupRules DescribeVpcEndpoints "
         "DescribeNetworkInterfaces"
     )
+    if plan.policy is not None:
+        seen += " DescribeManagedPrefixLists DescribePrefixLists DescribeRouteTables"
     yield Grant(
         "NetworkLook",
         "find the VPC's parts; EC2 lists them for the whole Region only",
@@ -304,6 +341,8 @@ def _network(plan: StackPlan, place: Place) -> Iterator[Grant]:
     # Of another account where that account shares them.
     inside = (f"vpc/{network.vpc}", *(f"subnet/{subnet}" for subnet in network.subnets))
     shared = tuple(place.anywhere("ec2", each) for each in inside)
+    if plan.policy is not None:
+        made += tuple(place.arn("ec2", f"route-table/{each}") for each in network.route_tables)
     actions = (
         "CreateVpcEndpoint ModifyVpcEndpoint DeleteVpcEndpoints CreateSecurityGroup DeleteSecurityGroup "
         "AuthorizeSecurityGroupIngress AuthorizeSecurityGroupEgress RevokeSecurityGroupIngress "
@@ -312,7 +351,7 @@ def _network(plan: StackPlan, place: Place) -> Iterator[Grant]:
     )
     yield Grant(
         "Network",
-        "make the endpoints for KMS, the API and the logs, and the security groups around them",
+        "make the endpoints for KMS, the API, the logs and DynamoDB, and the security groups around them",
         named("ec2", actions),
         (*made, *shared),
     )

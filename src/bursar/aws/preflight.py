@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bursar.aws import stacks
+from bursar.aws import memory, stacks
 from bursar.aws.adoption import key_tags
 from bursar.aws.caller import Caller
 from bursar.aws.cloud import Cloud, aws_errors
@@ -22,7 +22,8 @@ def fitted(cloud: Cloud, plan: StackPlan, stack: Stack | None, name: str) -> Sta
     """Return a plan with what this account and Region ask for, having looked whether they have room for it.
 
     It costs `apigateway:GET` on the account's settings where access logs are on, `lambda:GetAccountSettings` and
-    `lambda:GetFunctionConcurrency`, and with a network `ec2:DescribeVpcAttribute` and `ec2:DescribeVpcEndpoints`.
+    `lambda:GetFunctionConcurrency`; with a network `ec2:DescribeVpcAttribute` and `ec2:DescribeVpcEndpoints`, and
+    for a policy there `ec2:DescribeManagedPrefixLists`.
 
     Raises:
         ConfigError: the account has not the concurrency that would be reserved; the caller could not manage the
@@ -31,7 +32,8 @@ def fitted(cloud: Cloud, plan: StackPlan, stack: Stack | None, name: str) -> Sta
     """
     _require_manageable(cloud, plan)
     if plan.network is not None:
-        _require_vpc(cloud, plan.network)
+        _require_vpc(cloud, plan.network, policy=plan.policy is not None)
+        plan = replace(plan, network=_with_prefix_list(cloud, plan, plan.network))
     if plan.compute != "lambda":
         return plan
     _require_concurrency(cloud, plan, name)
@@ -85,6 +87,13 @@ def notes(cloud: Cloud, plan: StackPlan, stack: Stack | None) -> tuple[str, ...]
             f"network: in all of {network.vpc} KMS's name will lead to an endpoint that lets this signer through "
             "and nobody else; other work there that uses KMS stops (network.kms_endpoint names one you have)"
         )
+    if network is not None and plan.policy is not None and network.route_tables:
+        found.append(
+            f"network: {', '.join(network.route_tables)} will lead to DynamoDB by an endpoint that lets this "
+            "signer through and nobody else; other work there that uses DynamoDB stops"
+        )
+    if memory.makes_new_table(cloud, plan, stack):
+        found.append(memory.FORGETS)
     if plan.records.trail == "create" and not plan.emulated and stack is None:
         found += _other_trails(cloud)
     return tuple(found)
@@ -120,7 +129,21 @@ def _require_manageable(cloud: Cloud, plan: StackPlan) -> None:
         )
 
 
-def _require_vpc(cloud: Cloud, network: NetworkPlan) -> None:
+def _with_prefix_list(cloud: Cloud, plan: StackPlan, network: NetworkPlan) -> NetworkPlan:
+    """Return a network that knows AWS's list of DynamoDB's addresses, where its security group needs it."""
+    known = network.security_group or network.dynamodb_prefix_list
+    if plan.policy is None or known or cloud.emulated:
+        return network
+    name = f"com.amazonaws.{cloud.region}.dynamodb"
+    with aws_errors():
+        found: Any = cloud.client("ec2").describe_managed_prefix_lists(
+            Filters=[{"Name": "prefix-list-name", "Values": [name]}]
+        )
+    ids = [each["PrefixListId"] for each in found["PrefixLists"]]
+    return replace(network, dynamodb_prefix_list=ids[0] if ids else None)
+
+
+def _require_vpc(cloud: Cloud, network: NetworkPlan, *, policy: bool) -> None:
     """Refuse a VPC in which private DNS cannot lead to the endpoints that are to be made."""
     ec2 = cloud.client("ec2")
     with aws_errors():
@@ -148,6 +171,12 @@ def _require_vpc(cloud: Cloud, network: NetworkPlan) -> None:
             raise ConfigError(
                 f"{network.vpc} has {each['VpcEndpointId']} for KMS already, and its name leads to one only",
                 hint=f'set network.kms_endpoint = "{each["VpcEndpointId"]}" and network.security_group',
+            )
+        shared = set(each.get("RouteTableIds", [])) & set(network.route_tables)
+        if policy and service == "dynamodb" and shared and not ours:
+            raise ConfigError(
+                f"{min(shared)} leads to DynamoDB by {each['VpcEndpointId']} already, and takes one such way only",
+                hint=f'set network.dynamodb_endpoint = "{each["VpcEndpointId"]}" in place of network.route_tables',
             )
 
 

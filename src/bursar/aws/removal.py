@@ -24,13 +24,15 @@ class Removal:
     """What `destroy` left. `key_deleted_on` is when AWS deletes the key, None where it is kept.
 
     `kept` are the records, by what they were called in the stack: they are evidence, and stay until somebody
-    deletes them.
+    deletes them. `ledger` is the table of what was signed by a policy, which stays too: a new stack without it
+    would count from nothing.
     """
 
     stack: str
     key_arn: str | None
     key_deleted_on: datetime | None
     kept: Mapping[str, str] = field(default_factory=dict)
+    ledger: str | None = None
 
 
 def destroy(
@@ -47,6 +49,7 @@ def destroy(
         AwsError: AWS refused or could not be reached.
     """
     found, kept = stacks.settle(cloud, stack, tell), {}
+    ledger = found.outputs.get("LedgerTable") if found else None
     if found is None and delete_key is not None:
         key_arn: str | None = _left_key(cloud, delete_key, stack)
     else:
@@ -62,7 +65,7 @@ def destroy(
         stacks.delete(cloud, stack, tell)
     artifacts.remove(cloud, stack, found.parameters.get(CODE_BUCKET) if found else None)
     deleted_on = _delete_key(cloud, delete_key, key_arn) if delete_key and key_arn else None
-    return Removal(stack, key_arn, deleted_on, kept)
+    return Removal(stack, key_arn, deleted_on, kept, ledger)
 
 
 def _records(cloud: Cloud, stack: Stack) -> dict[str, str]:

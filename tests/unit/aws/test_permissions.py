@@ -20,6 +20,7 @@ from bursar.aws.plan import (
     StackPlan,
 )
 from bursar.aws.template import build_template
+from tests.fakes.policies import planned
 
 PLACE = Place("treasury", "111122223333", "eu-central-1")
 KEY = "arn:aws:kms:eu-central-1:111122223333:key/8a4f0000-0000-4000-8000-000000000001"
@@ -37,6 +38,20 @@ PLANS = {
     "replica": StackPlan(key=KeyPlan(replica_of=KEY.replace("eu-central-1", "us-east-1"))),
     "no records": StackPlan(records=RecordsPlan(trail="none", own_key=False, dashboard=False)),
     "existing trail": StackPlan(records=RecordsPlan(trail="org-trail")),
+    "by a policy": StackPlan(policy=planned()),
+    "by a policy, full": replace(
+        FULL,
+        policy=planned(),
+        network=NetworkPlan(
+            "vpc-12345678",
+            ("subnet-12345678",),
+            route_tables=("rtb-12345678",),
+            dynamodb_prefix_list="pl-12345678",
+        ),
+    ),
+    "by a policy, with an earlier table": StackPlan(
+        policy=planned(), records=RecordsPlan(ledger="treasury-Ledger-1ABC")
+    ),
     "ecs": StackPlan(compute="ecs"),
     "ec2": StackPlan(compute="ec2"),
 }
@@ -54,6 +69,13 @@ COSTS = {
     "AWS::CloudWatch::Alarm": ["cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"],
     "AWS::CloudWatch::AnomalyDetector": ["cloudwatch:PutAnomalyDetector"],
     "AWS::CloudWatch::Dashboard": ["cloudwatch:PutDashboard", "cloudwatch:DeleteDashboards"],
+    "AWS::DynamoDB::Table": [
+        "dynamodb:CreateTable",
+        "dynamodb:DescribeTable",
+        "dynamodb:UpdateTable",
+        "dynamodb:UpdateContinuousBackups",
+        "dynamodb:TagResource",
+    ],
     "AWS::EC2::SecurityGroup": ["ec2:CreateSecurityGroup", "ec2:AuthorizeSecurityGroupEgress"],
     "AWS::EC2::SecurityGroupEgress": ["ec2:AuthorizeSecurityGroupEgress"],
     "AWS::EC2::SecurityGroupIngress": ["ec2:AuthorizeSecurityGroupIngress"],
@@ -130,7 +152,7 @@ def test_what_has_a_star_for_resource_can_have_nothing_else(name: str) -> None:
     without = re.compile(
         r"cloudformation:DescribeStackDriftDetectionStatus|kms:(ListAliases|CreateKey)|logs:Describe(LogGroups|IndexPolicies)"
         r"|ec2:Describe\w+|cloudwatch:(DescribeAlarms|\w+AnomalyDetectors?)|cloudtrail:\w+"
-        r"|servicequotas:\w+|lambda:GetAccountSettings"
+        r"|dynamodb:ListTables|servicequotas:\w+|lambda:GetAccountSettings"
     )
     for grant in needed(PLANS[name], PLACE):
         if "*" in grant.resources:
@@ -189,8 +211,8 @@ def test_it_can_be_split_into_policies_that_iam_takes_and_nothing_is_lost(name: 
     parts = split_policy(document)
     assert all(policy_size(part) <= POLICY_LIMIT for part in parts)
     assert [each for part in parts for each in part["Statement"]] == document["Statement"]
-    # On a role itself, IAM takes 10,240 characters in all.
-    assert policy_size(document) <= 10_240
+    # On a role itself, IAM takes 10,240 characters in all. Everything there is, and a policy too, has to be split.
+    assert (policy_size(document) <= 10_240) is (name != "by a policy, full")
 
 
 def test_a_policy_is_written_the_same_each_time_with_a_sid_that_iam_takes_for_each_statement() -> (
@@ -228,3 +250,26 @@ def test_the_simulator_is_asked_about_one_resource_that_the_pattern_fits() -> No
     assert example("*") == "*"
     assert example("arn:aws:s3:::b/bursar/t/*") == "arn:aws:s3:::b/bursar/t/example"
     assert re.search(r":key/[0-9a-f-]{36}$", example("arn:aws:kms:r:1:key/*"))
+
+
+@pytest.mark.parametrize("name", [name for name in PLANS if "policy" in name])
+def test_it_neither_reads_nor_writes_what_was_signed_nor_deletes_its_table(name: str) -> None:
+    granted = {each for each in actions(PLANS[name]) if each.startswith("dynamodb:")}
+    assert "dynamodb:DescribeTable" in granted
+    item = re.compile(r"dynamodb:(\w*Item|Query|Scan|PartiQL\w*|Delete\w*|Restore\w*|Put\w*)")
+    assert not [each for each in granted if item.fullmatch(each)]
+
+
+def test_an_earlier_table_is_only_looked_at() -> None:
+    grants = {
+        each.name: each for each in needed(PLANS["by a policy, with an earlier table"], PLACE)
+    }
+    assert set(grants["Ledger"].actions) == {
+        "dynamodb:DescribeTable",
+        "dynamodb:DescribeContinuousBackups",
+    }
+    assert grants["Ledger"].resources == (
+        "arn:aws:dynamodb:eu-central-1:111122223333:table/treasury-Ledger-1ABC",
+    )
+    assert "LedgersFind" not in grants
+    assert not {"Ledger", "LedgersFind"} & {each.name for each in needed(StackPlan(), PLACE)}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bursar.cli.main import run
+from tests.fakes.policies import BLIND, TEXT, planned
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
@@ -124,3 +125,50 @@ def test_a_setting_that_leaves_a_hole_is_refused_before_anything_is_made(
     monkeypatch.chdir(tmp_path)
     assert run(["aws", "template"]) == 2
     assert "nobody could manage the key" in capsys.readouterr().err
+
+
+@pytest.fixture
+def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The settings' policy, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    Path("bursar.toml").write_text('[policy]\nfile = "policy.toml"\n')
+    Path("policy.toml").write_text(TEXT)
+    return Path("policy.toml")
+
+
+@pytest.mark.usefixtures("policy")
+def test_the_settings_policy_is_in_the_template_and_an_option_takes_it_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert printed(capsys)["Outputs"]["PolicyHash"]["Value"] == planned().hash
+    assert "PolicyHash" not in printed(capsys, "--without-policy")["Outputs"]
+    assert "PolicyHash" not in printed(capsys, "--compute", "ecs")["Outputs"]
+    Path("other.toml").write_text(BLIND)
+    assert (
+        printed(capsys, "--policy", "other.toml")["Outputs"]["PolicyHash"]["Value"]
+        != planned().hash
+    )
+    assert run(["aws", "template", "--policy", "other.toml", "--without-policy"]) == 2
+    monkeypatch.setenv("BURSAR_POLICY_FILE", "other.toml")
+    assert printed(capsys)["Outputs"]["PolicyHash"]["Value"] == planned(BLIND).hash
+
+
+def test_a_file_that_is_no_policy_is_refused_with_its_line(
+    policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy.write_text(TEXT.replace("decimals = 6", "decimals = six"))
+    assert run(["aws", "template"]) == 2
+    assert "policy.toml line 9" in capsys.readouterr().err
+    policy.unlink()
+    assert run(["aws", "template"]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_what_a_policy_hardly_means_is_told(
+    policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy.write_text(BLIND.replace("[callers]", "# ").replace('allow = ["arn', '# ["arn'))
+    assert run(["aws", "template"]) == 0
+    told = capsys.readouterr().err
+    assert "it allows no callers" in told
+    assert "it stays off" in told

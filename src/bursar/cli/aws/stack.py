@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bursar.aws.changes import Change, Preview
     from bursar.aws.cloud import Cloud
     from bursar.aws.deploy import Deployment, Prepared
+    from bursar.aws.policy_change import PolicyChange
     from bursar.aws.stacks import StackEvent
 
 _Command = Callable[..., Any]
@@ -107,7 +108,8 @@ def deploy(shell: Shell, /, **options: Any) -> None:
 
     It prints what would change and asks before it changes anything; bursar.toml says what is to be made.
     Interrupted, it goes on in AWS, and the command can be run again to follow it to its end. Without
-    --allow-blind-signing the function refuses bare hashes with `blind_signing_disabled`.
+    --allow-blind-signing the function refuses bare hashes with `blind_signing_disabled`. With a policy the
+    function carries it, and a table remembers what was signed by it; the rules that change are shown in words.
     """
     from bursar.aws.deploy import finish, prepare
 
@@ -129,6 +131,7 @@ def deploy(shell: Shell, /, **options: Any) -> None:
         shell,
         deployment,
         blind_signing_before=prepared.blind_signing_before,
+        policy=_policy(prepared),
         changes=[asdict(change) for change in prepared.preview.changes],
     )
 
@@ -202,11 +205,24 @@ def destroy(shell: Shell, stack: str | None, delete_key: str | None, *, yes: boo
             "Until then a role that is made under the signer's name could sign. To prevent it: "
             f"aws kms disable-key --key-id {removal.key_arn}"
         )
+    if removal.ledger:
+        _say_memory(shell, removal.ledger)
     for name, where in removal.kept.items():
         shell.say(f"stays, as evidence: {name} {where}")
     result = asdict(removal)
     human = {name: value for name, value in result.items() if name != "kept"}
     shell.result(result, fields(human))
+
+
+def _say_memory(shell: Shell, table: str) -> None:
+    shell.say(
+        f"The table {table} stays: it alone knows what was spent and agreed to. A stack that is deployed again "
+        f'goes on with it where bursar.toml says: [records] ledger = "{table}"'
+    )
+    shell.say(
+        f"To delete it, and forget: aws dynamodb update-table --table-name {table} "
+        f"--no-deletion-protection-enabled; then aws dynamodb delete-table --table-name {table}"
+    )
 
 
 class _Progress:
@@ -234,7 +250,27 @@ def _planned(prepared: Prepared) -> dict[str, Any]:
         "code_sha256": prepared.bundle.sha256,
         "blind_signing_before": prepared.blind_signing_before,
         "blind_signing": prepared.blind_signing,
+        "policy": _policy(prepared),
     }
+
+
+def _policy(prepared: Prepared) -> dict[str, Any] | None:
+    return prepared.policy.to_dict() if prepared.policy else None
+
+
+def _say_policy(shell: Shell, change: PolicyChange) -> None:
+    """Say what the policy was, what it is to be, and each rule that goes (-) or comes (+)."""
+    stands = [
+        f"version {each.version}, {each.hash}" if each else "none"
+        for each in (change.before, change.after)
+    ]
+    if not change.changes:
+        shell.say(f"policy: {stands[1]}, as deployed")
+        return
+    shell.say(f"policy: {stands[0]} → {stands[1]}")
+    for sign, sentences in (("-", change.removed), ("+", change.added)):
+        for each in sentences:
+            shell.say(f"  {sign} {each.rule}: {each.text}")
 
 
 def _table(changes: tuple[Change, ...]) -> Any:
@@ -266,6 +302,8 @@ def _say_what_matters(shell: Shell, prepared: Prepared) -> None:
         shell.say("only what the stack gives out changes")
     if planned.records.trail == "none":
         shell.say("trail: none; nobody will be able to prove who signed")
+    if prepared.policy is not None:
+        _say_policy(shell, prepared.policy)
     for note in prepared.notes:
         shell.say(note)
     if planned.emulated:
