@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bursar.amounts import to_base_units
 from bursar.crossmint.locators import TokenLocator
@@ -62,7 +62,10 @@ class Reading:
         Raises:
             IntentMismatch, Unverifiable, NotAwaitingApproval: as `review.transaction.explain`.
         """
-        return explain(transaction.raw, signer=signer, wallet=sender, terms=self.terms)
+        found = explain(transaction.raw, signer=signer, wallet=sender, terms=self.terms)
+        moved = {payment.token for payment in found.payments}
+        named = self._of_contract(found.chain, moved.pop()) if len(moved) == 1 else None
+        return replace(found, named=named)
 
     def intent(self, transaction: Transaction, intent: TransferIntent) -> Intent:
         """Return the payment in the review's words: a contract, an address, base units.
@@ -95,18 +98,24 @@ class Reading:
         key = str(locator).lower()
         if key in self.tokens:
             return self.tokens[key]
-        for known, token in self.tokens.items():
-            on_chain = known.startswith(f"{locator.chain}:")
-            if (
-                on_chain
-                and locator.contract
-                and (token.contract or "").lower() == locator.contract.lower()
-            ):
-                return token
+        found = self._of_contract(locator.chain, locator.contract) if locator.contract else None
+        if found is not None:
+            return found
         raise ConfigError(
             f"nothing says which contract {locator} is",
             hint=f'list it in the policy, or in the settings under [wallet]: tokens = {{"{locator}" = "0x…/6"}}',
         )
+
+    def _of_contract(self, chain: str, contract: str | None) -> Token | None:
+        """Return the known token of a contract on a chain; None stands for the chain's own coin."""
+        for locator, token in self.tokens.items():
+            if locator.startswith(f"{chain}:") and _same(token.contract, contract):
+                return token
+        return None
+
+
+def _same(one: str | None, other: str | None) -> bool:
+    return (one and one.lower()) == (other and other.lower())
 
 
 def tokens_of(policy: Policy) -> dict[str, Token]:
