@@ -15,34 +15,7 @@ from bursar.aws.bundle import build_bundle, core_modules
 from bursar.aws.wheels import Wheel, prefetch
 from bursar.errors import AwsError
 from tests.fakes.policies import HOURS, TEXT, planned
-
-CORE = [
-    "bursar",
-    "bursar.aws",
-    "bursar.aws.environment",
-    "bursar.aws.events",
-    "bursar.aws.handler",
-    "bursar.aws.metrics",
-    "bursar.chains",
-    "bursar.chains.evm",
-    "bursar.error_status",
-    "bursar.errors",
-    "bursar.kms",
-    "bursar.kms.client",
-    "bursar.kms.connections",
-    "bursar.kms.credentials",
-    "bursar.kms.faults",
-    "bursar.kms.http1",
-    "bursar.kms.names",
-    "bursar.kms.public_keys",
-    "bursar.kms.service",
-    "bursar.kms.sigv4",
-    "bursar.kms.wire",
-    "bursar.signer",
-    "bursar.signing_contract",
-    "bursar.strict_json",
-    "bursar.version",
-]
+from tests.unit.aws.function_modules import MODULES
 
 
 def wheel(path: Path, *names: str) -> Wheel:
@@ -76,7 +49,7 @@ def wheels(tmp_path: Path) -> list[Wheel]:
 
 
 def test_the_function_carries_exactly_these_modules() -> None:
-    assert core_modules() == CORE
+    assert core_modules() == [*MODULES]
 
 
 def test_of_the_wheels_only_what_is_loaded_and_the_licences_are_carried(
