@@ -101,9 +101,7 @@ class Treasury:
             LedgerError: the record could not be kept, so nothing is released.
             KmsError, SignatureError: as `Signer.sign_hash`.
         """
-        case = self._case(request, caller)
-        signer = self._open_signer()
-        require_signer(request, signer.address)
+        case, signer = self._case(request, caller)
         hearing = Hearing(case, self.rules, Turn(self._unique()))
         _, receipt = self._book.write(case.question(self.rules.policy), hearing)
         if hearing.refusal is not None:
@@ -133,17 +131,23 @@ class Treasury:
         _, receipt = self._book.write(case.question(self.rules.policy), hand)
         return Consent("0x" + case.digest.hex(), caller.arn or "", hand.missing, self._by(receipt))
 
-    def _case(self, request: SigningRequest, caller: Caller) -> Case:
-        """Return the case, or write down why there is none."""
+    def _case(self, request: SigningRequest, caller: Caller) -> tuple[Case, Signer]:
+        """Return the case and who would sign it, or write down why there is none."""
         try:
-            if isinstance(request, DigestRequest):
-                require_blind_signing(allowed=self._blind_signing)
-                return blind_case(request, caller)
-            return transaction_case(request, caller, self.rules)
+            case = self._reviewed(request, caller)
+            signer = self._open_signer()
+            require_signer(request, signer.address)
         except (IntentMismatch, NotAwaitingApproval, Refused) as refusal:
             body = refused_body(asked(request), caller, self.rules, refusal)
             self._book.write(Question(""), lambda _: Page(Event.DECISION, body))
             raise
+        return case, signer
+
+    def _reviewed(self, request: SigningRequest, caller: Caller) -> Case:
+        if isinstance(request, DigestRequest):
+            require_blind_signing(allowed=self._blind_signing)
+            return blind_case(request, caller)
+        return transaction_case(request, caller, self.rules)
 
     def _signed(self, case: Case, signer: Signer, decision: int) -> SignedHash:
         try:
