@@ -102,11 +102,20 @@ def test_bytes_that_are_not_canonical_are_refused_with_the_reason(raw: bytes, wh
     assert refused.value.what == "callData"
 
 
-def test_an_address_or_short_bytes_with_anything_around_them_are_refused() -> None:
+@pytest.mark.parametrize("place", range(12))
+def test_an_address_with_anything_before_it_is_refused(place: int) -> None:
+    word = bytearray(32)
+    word[place] = 1
     with pytest.raises(Unverifiable, match="something before it"):
-        abi.decode(("address",), b"\x01" + bytes(31), "callData")
+        abi.decode(("address",), bytes(word), "callData")
+
+
+@pytest.mark.parametrize("place", range(21, 32))
+def test_short_bytes_with_anything_behind_them_are_refused(place: int) -> None:
+    word = bytearray(32)
+    word[place] = 1
     with pytest.raises(Unverifiable, match="behind the 21 bytes"):
-        abi.decode(("bytes21",), bytes(31) + b"\x01", "callData")
+        abi.decode(("bytes21",), bytes(word), "callData")
 
 
 def test_an_array_of_a_length_the_data_does_not_hold_makes_no_work() -> None:
@@ -115,12 +124,14 @@ def test_an_array_of_a_length_the_data_does_not_hold_makes_no_work() -> None:
         abi.decode((abi.Array("bytes"),), huge, "callData")
 
 
-def test_an_array_may_be_as_long_as_the_data_and_no_longer() -> None:
-    head = (32).to_bytes(32, "big")
-    full = head + (2).to_bytes(32, "big") + bytes(64)
-    assert abi.decode((abi.Array("uint256"),), full, "callData") == ((0, 0),)
+@pytest.mark.parametrize("length", [2, 31])
+def test_an_array_may_be_as_long_as_the_data_and_no_longer(length: int) -> None:
+    head, elements = (32).to_bytes(32, "big"), bytes(32 * length)
+    full = head + length.to_bytes(32, "big") + elements
+    assert abi.decode((abi.Array("uint256"),), full, "callData") == ((0,) * length,)
+    longer = head + (length + 1).to_bytes(32, "big") + elements
     with pytest.raises(Unverifiable, match="an array longer than the data"):
-        abi.decode((abi.Array("uint256"),), head + (3).to_bytes(32, "big") + bytes(64), "callData")
+        abi.decode((abi.Array("uint256"),), longer, "callData")
 
 
 def test_two_parts_that_share_their_bytes_are_refused() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bursar.errors import NotAwaitingApproval, Unverifiable
+from bursar.errors import LocatorError, NotAwaitingApproval, Unverifiable
 from bursar.review.approvals import Pending, Signer, pending_for
 from tests.unit.review.scene import OTHER, OWNER, SIGNER
 
@@ -84,6 +84,18 @@ def test_the_same_message_twice_is_one_and_two_messages_are_refused() -> None:
     for second in (entry(message="0x" + "cd" * 32), quorum(entry())):
         with pytest.raises(Unverifiable, match="more than one message"):
             pending_for(waiting(entry(), second), OURS)
+
+
+@pytest.mark.parametrize("kind", ["", "email", "solana-wallet", "passkey", "External-Wallet"])
+def test_another_kind_of_signer_has_no_evm_key_even_with_an_address(kind: str) -> None:
+    with pytest.raises(LocatorError, match="not a signer with an EVM key"):
+        Signer.parse(f"{kind}:{OWNER}")
+
+
+@pytest.mark.parametrize("locator", [None, 7, {"locator": SIGNER}, SIGNER.encode()])
+def test_a_locator_is_text(locator: Any) -> None:
+    with pytest.raises(LocatorError, match="no text"):
+        Signer.parse(locator)
 
 
 @pytest.mark.parametrize("kind", ["external-wallet", "server", "evm-keypair"])

@@ -117,6 +117,13 @@ def test_a_quorums_wallet_has_no_single_owner() -> None:
     assert reviewed(transaction).deployment == Deployment(FACTORY, VALIDATOR, None)
 
 
+def test_a_quorums_wallet_may_obey_this_signer_alone() -> None:
+    transaction = born()
+    [entry] = transaction["approvals"]["pending"]
+    transaction["approvals"]["pending"] = [{"quorumApprovals": {"pending": [entry]}}]
+    assert reviewed(transaction).deployment == Deployment(FACTORY, VALIDATOR, OWNER)
+
+
 def test_another_owner_is_unverifiable_in_a_quorum_as_well() -> None:
     transaction = born(data=creation(birth(owner=bytes.fromhex(THIEF[2:]))))
     [entry] = transaction["approvals"]["pending"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import string
 from typing import Any
 
 import pytest
@@ -44,6 +45,15 @@ def test_bytes_are_hex_up_to_the_bound() -> None:
     for wrong in ("0x0X", "0x0x00", "0xg0", "00", None):
         with pytest.raises(Unverifiable, match="callData is not hex text"):
             fields.data(wrong, "callData")
+
+
+@pytest.mark.parametrize("other", sorted(set(string.printable) - set(string.hexdigits)))
+def test_no_other_character_is_a_hex_digit(other: str) -> None:
+    for wrong in (f"0x{other}0", f"0x0{other}", f"0x0{other}00"):
+        with pytest.raises(Unverifiable, match="is not hex text"):
+            fields.data(wrong, "callData")
+        with pytest.raises(Unverifiable, match="is not hex text"):
+            fields.unsigned(wrong, "nonce", 256)
 
 
 def test_a_number_is_1_to_64_hex_digits() -> None:

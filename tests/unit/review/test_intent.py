@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import string
 from typing import Any
 
 import pytest
@@ -43,6 +44,8 @@ def test_an_intent_is_read_back_as_it_was_written() -> None:
         ("amount", "-1", AmountError),
         ("amount", "1_0", AmountError),
         ("amount", "٣", AmountError),
+        ("amount", "1a", AmountError),
+        ("amount", "", AmountError),
         ("amount", str(2**256), AmountError),
         ("amount", "1" * 5000, AmountError),
         ("symbol", "US DC", RequestError),
@@ -51,6 +54,7 @@ def test_an_intent_is_read_back_as_it_was_written() -> None:
         ("symbol", "USD\u0421", RequestError),  # a Cyrillic letter that looks like C
         ("symbol", 7, RequestError),
         ("decimals", 256, RequestError),
+        ("decimals", -1, RequestError),
         ("decimals", "6", RequestError),
         ("decimals", True, RequestError),
         ("memo", "x", RequestError),
@@ -59,6 +63,30 @@ def test_an_intent_is_read_back_as_it_was_written() -> None:
 def test_a_wrong_field_is_refused(name: str, value: Any, error: type[InputError]) -> None:
     with pytest.raises(error):
         Intent.read({**BODY, name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("amount", "1"),
+        ("amount", str(2**256 - 1)),
+        ("symbol", "U"),
+        ("symbol", "U" * 20),
+        ("symbol", "aB3.-_"),
+        ("decimals", 0),
+        ("decimals", 255),
+    ],
+)
+def test_a_value_at_the_edge_of_its_range_is_taken(name: str, value: Any) -> None:
+    assert Intent.read({**BODY, name: value}).to_dict() == {**BODY, name: value}
+
+
+@pytest.mark.parametrize(
+    "other", sorted(set(string.printable) - set(string.ascii_letters + string.digits + ".-_"))
+)
+def test_a_symbol_has_no_other_character(other: str) -> None:
+    with pytest.raises(RequestError):
+        Token(USDC, f"US{other}")
 
 
 @pytest.mark.parametrize("name", sorted(BODY))

@@ -123,6 +123,20 @@ def test_a_missing_field_is_named(name: str) -> None:
         read_operation(fields)
 
 
+def test_of_several_missing_fields_the_first_by_name_is_named() -> None:
+    with pytest.raises(Unverifiable, match="has no callData") as refused:
+        read_operation({})
+    assert refused.value.what == "callData"
+    with pytest.raises(Unverifiable, match="has no maxFeePerGas"):
+        read_operation({k: v for k, v in GOOD.items() if k < "m" or k == "sender"})
+
+
+def test_of_several_parts_of_what_is_not_there_the_first_by_name_is_named() -> None:
+    bare = {key: value for key, value in GOOD.items() if key != "paymaster"}
+    with pytest.raises(Unverifiable, match="has paymasterData but no paymaster"):
+        read_operation(bare)
+
+
 @pytest.mark.parametrize(
     ("whole", "part"),
     [

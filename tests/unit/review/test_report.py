@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
+from bursar.review.actions import Transfer
+from bursar.review.intent import Token
+from bursar.review.refusals import Unverifiable
+from bursar.review.report import ReviewKind
 from bursar.review.transaction import explain, review
+from bursar.review.words import words
 from bursar.sandbox.chain import kernel
 from bursar.sandbox.chain.abi import call_data
 from tests.unit.review.scene import (
@@ -99,6 +104,25 @@ def test_a_signer_change_is_recorded_with_its_direction() -> None:
     assert recorded["arguments"] == {"added": True, "signer": OTHER, "validator": VALIDATOR}
 
 
+@pytest.mark.parametrize("along", [0, 1])
+def test_coin_along_with_any_one_call_makes_the_whole_no_transfer(along: int) -> None:
+    calls = [PAY, PAY]
+    calls[along] = replace(PAY, value=1)
+    assert explain(doing(*calls), signer=SIGNER, wallet=WALLET).kind is ReviewKind.OTHER
+
+
+def test_a_payment_of_the_chains_coin_is_recorded_without_a_token() -> None:
+    call = kernel.Call(RECIPIENT, 9, b"")
+    [recorded] = explain(doing(call), signer=SIGNER, wallet=WALLET).to_dict()["calls"]
+    assert recorded["arguments"] == {"token": None, "recipient": RECIPIENT, "amount": "9"}
+
+
+@pytest.mark.parametrize("named", [Token(USDC, "USDC"), Token(USDC, None, 6), Token(OTHER, "X", 6)])
+def test_a_token_without_its_name_or_its_decimals_is_said_in_base_units(named: Token) -> None:
+    paid = Transfer(USDC, RECIPIENT, 7)
+    assert words(paid, named) == f"pay 7 base units of token {USDC} to {RECIPIENT}"
+
+
 def test_calls_that_may_fail_and_no_calls_are_said() -> None:
     unsure = explain(executing(b"\x00\x01", packed(PAY)), signer=SIGNER, wallet=WALLET)
     assert ", in calls that may fail unnoticed, fee" in unsure.sentence
@@ -107,3 +131,7 @@ def test_calls_that_may_fail_and_no_calls_are_said() -> None:
     )
     assert empty.sentence.startswith("do nothing on base-sepolia")
     assert (empty.kind.value, empty.to_dict()["calls"]) == ("other", [])
+
+
+def test_a_refusal_that_names_no_part_is_of_the_whole_transaction() -> None:
+    assert Unverifiable("it cannot be read").what == "transaction"
