@@ -175,7 +175,8 @@ def _token(policy: Policy, proposal: Proposal, payment: Payment) -> Judgement:
     if name is None:
         problem = _listing(policy.tokens)
     elif payment.amount is None or payment.amount == 0:
-        value, problem = f"{value}, amount {payment.amount or UNKNOWN}", "more than nothing"
+        amount = UNKNOWN if payment.amount is None else "0"
+        value, problem = f"{value}, amount {amount}", "more than nothing"
     elif payment.decimals not in (None, policy.tokens[name].decimals):
         value = f"{value}, {payment.decimals} decimals"
         problem = f"{name} has {policy.tokens[name].decimals}"

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from bursar.policy.decision import Outcome
+from bursar.policy.canonical import policy_hash
+from bursar.policy.decide import decide
+from bursar.policy.decision import Decision, Outcome
 from bursar.policy.model import Callers, Chain, Recipients, Token
-from bursar.policy.proposal import Kind, Payment
+from bursar.policy.proposal import Circumstances, Kind, Payment
 from tests.unit.policy.treasury import (
     ACME,
     ADA,
@@ -12,6 +14,7 @@ from tests.unit.policy.treasury import (
     BASIC,
     CLOSED,
     DAY,
+    NOW,
     OTHER_CONTRACT,
     PAYROLL,
     SESSION,
@@ -57,10 +60,11 @@ def test_a_listed_payment_by_a_listed_caller_is_allowed_and_every_rule_consulted
 
 
 def test_a_decision_names_the_policy_that_made_it():
-    from bursar.policy.canonical import policy_hash
-
     decision = judge(policy(), proposal())
     assert (decision.policy_version, decision.policy_hash) == (3, policy_hash(policy()))
+    told = decide(policy(), proposal(), Circumstances(NOW), digest_of_policy="sha256:known")
+    assert told.policy_hash == "sha256:known"
+    assert Decision(Outcome.ALLOWED, 3, "sha256:known", ()).approvals_missing == 0
 
 
 # Kinds and switches
@@ -274,7 +278,7 @@ def test_the_cap_is_for_all_payments_of_a_transaction_together():
     assert said(decision, "tokens.usdc.per_transfer")[0][1] == "1000.000002 usdc"
 
 
-@pytest.mark.parametrize(("amount", "shown"), [(None, "not known"), (0, "not known")])
+@pytest.mark.parametrize(("amount", "shown"), [(None, "not known"), (0, "0")])
 def test_an_amount_that_is_nothing_or_not_known_is_refused(amount, shown):
     decision = judge(policy(), proposal(payment(amount=amount)))
     assert said(decision, "tokens") == [
