@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 
 from bursar.errors import PolicyViolation
-from bursar.policy.approvals import require_approver
+from bursar.policy.approvals import missing, require_approver
 from bursar.policy.decision import Outcome
-from bursar.policy.proposal import Kind
+from bursar.policy.proposal import Circumstances, Kind
 from tests.unit.policy.treasury import (
     ADA,
     AWS,
     GRACE,
+    NOW,
     PAYROLL,
     SESSION,
     STRANGER,
@@ -244,3 +245,17 @@ def test_an_approver_of_a_rule_that_does_not_apply_may_not_consent():
     require_approver(rules, proposal(), GRACE)
     with pytest.raises(PolicyViolation):
         require_approver(rules, proposal(), ADA)
+
+
+def test_an_approver_of_one_of_several_rules_may_consent():
+    rules = policy(rule(1, ADA) + rule(1, GRACE))
+    for who in (ADA, GRACE):
+        require_approver(rules, proposal(), who)
+
+
+def test_nothing_is_missing_where_no_rule_applies_or_more_have_consented_than_must():
+    now = Circumstances(NOW)
+    assert missing(policy(), proposal(), now) == (0, (PAYROLL,))
+    consented = proposal(approvals=(approval(ADA), approval(GRACE)))
+    assert missing(policy(rule(1)), consented, now) == (0, (PAYROLL, ADA, GRACE))
+    assert missing(policy(), proposal(requested_by=None), now) == (0, ())

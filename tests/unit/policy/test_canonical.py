@@ -253,3 +253,10 @@ def test_the_same_policy_has_the_same_hash_in_another_process():
             env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."},
         )
         assert found.stdout.strip() == policy_hash(policy())
+
+
+def test_the_members_of_a_set_are_sorted_whatever_order_they_came_in():
+    names = [f"{AWS}:user/{name}" for name in "fbdacehg"]
+    rules = policy(callers=Callers(frozenset(names), frozenset()))
+    written = json.loads(canonical(rules))["policy"]["callers"]["allow"]
+    assert written == sorted(names)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import tzinfo
 
 import pytest
 
 from bursar.policy.document import read_document
+from bursar.policy.findings import Finding
 from bursar.policy.lint import lint
-from bursar.policy.words import describe
-from tests.unit.policy.treasury import ACME, ADA, AWS, BASIC, GRACE, PAYROLL, USDC, WIDGETS, policy
+from bursar.policy.model import SWITCHES
+from tests.unit.policy.treasury import ACME, ADA, AWS, BASIC, GRACE, PAYROLL, USDC, WIDGETS
 
 START = BASIC.count("\n")  # what follows BASIC begins on the next line
 LIMIT = '[[limits]]\nper = "day"\ntoken = "usdc"\namount = "5000"\n'
@@ -199,115 +201,53 @@ def test_every_door_that_is_left_open_is_told():
     ]
 
 
-# In words
-
-
-def words(text: str) -> dict[str, str]:
-    return {each.rule: each.text for each in describe(policy(text))}
-
-
-def test_an_empty_policy_says_that_nothing_is_allowed():
-    document = read_document("version = 1")
-    assert document.policy is not None
-    assert [(each.rule, each.text) for each in describe(document.policy)] == [
-        ("callers.allow", "Nobody may ask."),
-        ("chains", "No chain is listed: nothing is paid."),
-        ("tokens", "No token is listed: nothing is paid."),
-        ("calls_at_most", "A transaction makes at most 1 call."),
-        ("recipients.allow", "Nobody may be paid."),
-        ("hours", "At any time."),
-        ("allow", "Refused: blind signing, unverifiable, signer changes."),
-    ]
-
-
-def test_every_rule_is_said_in_words():
-    text = f"""deny = ["{GRACE}", "{ADA}"]
+def test_findings_at_one_place_are_in_one_order():
+    names = ["f", "b", "d", "a", "c", "e"]
+    chains = "".join(f'[chains.{n}]\nfee_at_most = "1"\n' for n in names)
+    users = [f"{AWS}:user/{n}" for n in names]
+    locators = [f"{n}:x" for n in names]
+    text = f"""version = 1
+allow = ["unverifiable", "signer_changes", "blind_signing"]
+[tokens.x]
+locators = {locators}
+decimals = 2
+per_transfer = "1"
+[callers]
+allow = {users}
+deny = {users[::-1]}
 [recipients]
-registered = "required"
-new_delay = "48h"
-[recipients.deny]
-closed = "0x3333333333333333333333333333333333333333"
-[tokens.eth]
-locators = ["base-sepolia:eth", "zora:eth"]
-decimals = 18
-per_transfer = "0.5"
-[[limits]]
-per = "2d"
-token = "usdc"
-each_recipient = true
-amount = "2000"
-count = 2
-[[limits]]
-per = "hour"
-recipient = "acme"
-count = 1
-[[limits]]
-per = "day"
-token = "eth"
-count = 3
-[hours]
-zone = "UTC"
-open = ["mon-fri 09:00-17:00"]
-{approvals(2, GRACE, ADA)}
-{approvals(1, ADA, more='token = "usdc"')}
-{approvals(1, ADA, more='token = "eth"' + chr(10) + 'above = "0.1"' + chr(10) + 'within = "8h"')}
+registered = "enough"
 """
-    assert words(text) == {
-        "callers.allow": f"{PAYROLL} may ask.",
-        "callers.deny": f"{ADA}, {GRACE} may not ask, nor approve.",
-        "chains.base-sepolia": "Pay on base-sepolia, for a fee of at most 0.002 of its own coin.",
-        "tokens.eth": "One transaction moves at most 0.5 eth (the chain's own coin eth on base-sepolia; "
-        "the chain's own coin eth on zora).",
-        "tokens.usdc": f"One transaction moves at most 1000 usdc (contract {USDC.lower()} on base-sepolia).",
-        "calls_at_most": "A transaction makes at most 1 call.",
-        "recipients.allow": f"acme ({ACME}), widgets ({WIDGETS}) may be paid.",
-        "recipients.registered": "And only while they are registered recipients.",
-        "recipients.deny": "closed (0x3333333333333333333333333333333333333333) may never be paid.",
-        "recipients.new_delay": "Nobody is paid before they are known for 2 days.",
-        "limits[any token, acme, 1 hour]": "At most 1 payment to acme in any hour.",
-        "limits[eth, 1 day]": "At most 3 payments of eth in any day.",
-        "limits[usdc, each recipient, 2 days]": "At most 2000 usdc and 2 payments of usdc to each "
-        "recipient in any 2 days.",
-        "approvals[every transaction]": f"Every transaction needs 2 of {ADA}, {GRACE} to approve, not the one who "
-        "asks, within 1 day.",
-        "approvals[usdc]": f"Every payment of usdc needs 1 of {ADA} to approve, not the one who "
-        "asks, within 1 day.",
-        "approvals[above 0.1 eth]": f"More than 0.1 eth in one transaction needs 1 of {ADA} to approve, "
-        "not the one who asks, within 8 hours.",
-        "hours": "Only mon-fri 09:00-17:00, on the clocks of UTC.",
-        "allow": "Refused: blind signing, unverifiable, signer changes.",
-    }
-
-
-def test_what_differs_from_the_usual_is_said_in_words():
-    assert words("[hours]\nzone = 'UTC'\nopen = []")["hours"] == "Never."
-    enough = words('[recipients]\nregistered = "enough"')
-    assert enough["recipients.allow"] == (
-        f"Registered recipients and acme ({ACME}), widgets ({WIDGETS}) may be paid."
-    )
-    assert "recipients.registered" not in enough
-    alone = describe(
-        policy(
-            recipients=policy('[recipients]\nregistered = "enough"').recipients.__class__(
-                {}, {}, "enough"
-            )
-        )
-    )
-    assert [each.text for each in alone if each.rule == "recipients.allow"] == [
-        "Registered recipients may be paid."
+    messages = [each[2] for each in found(text)]
+    assert [m for m in messages if "not allowed" in m] == [
+        f"x is on {n}, which is not allowed" for n in sorted(names)
     ]
-    nowhere = words('[tokens.x]\nlocators = []\ndecimals = 0\nper_transfer = "1"')["tokens.x"]
-    assert nowhere == "One transaction moves at most 1 x (nowhere)."
-    several = {each.rule: each.text for each in describe(policy(calls_at_most=2))}
-    assert several["calls_at_most"] == "A transaction makes at most 2 calls."
+    messages = [each[2] for each in found(text + chains)]
+    assert [m for m in messages if "no contract" in m] == [
+        f"on {n} x has no contract, and 2 decimals" for n in sorted(names)
+    ]
+    assert [m for m in messages if "allowed and denied" in m] == [
+        f"{who} is allowed and denied" for who in sorted(users)
+    ]
+    assert [m for m in messages if m.split()[0] in SWITCHES] == [
+        f"{name} is allowed" for name in sorted(SWITCHES)
+    ]
 
 
-def test_what_each_switch_opens_is_said_in_words():
-    everything = frozenset({"blind_signing", "unverifiable", "signer_changes"})
-    said = {each.rule: each.text for each in describe(policy(allow=everything))}
-    assert "allow" not in said
-    assert said["allow.blind_signing"].startswith("A bare hash may be signed.")
-    assert said["allow.unverifiable"].startswith("A transaction that the review could not verify")
-    assert said["allow.signer_changes"].startswith("The wallet's signers may be changed")
-    one = {each.rule: each.text for each in describe(policy(allow=frozenset({"unverifiable"})))}
-    assert one["allow"] == "Refused: blind signing, signer changes."
+def test_limits_of_different_things_in_one_scope_forestall_each_other_in_nothing():
+    count = '[[limits]]\nper = "{}"\ntoken = "usdc"\ncount = 1\n'
+    amount = '[[limits]]\nper = "{}"\ntoken = "usdc"\namount = "5000"\n'
+    for shorter, longer in ((count, amount), (amount, count)):
+        assert found(BASIC + shorter.format("hour") + longer.format("day")) == []
+
+
+def test_a_limit_without_an_amount_hides_none_behind_it():
+    low = LIMIT.replace("5000", "1")
+    [(_, _, message, _)] = found(BASIC + '[[limits]]\nper = "week"\ncount = 9\n' + low)
+    assert message == "one transfer may move 1000 usdc, which is over this limit"
+
+
+def test_what_was_found_when_it_was_read_is_told_as_well():
+    odd = Finding("warning", 1, 1, "odd")
+    document = replace(read_document(BASIC), findings=(odd,))
+    assert lint(document) == (odd,)

@@ -96,6 +96,54 @@ def test_nesting_is_bounded(begin, middle, end, depth):
         places_in(deeper)
 
 
+WRITTEN = [
+    "1", "-1.5", "true", "nan", '"x"', '""', "'it = [1] #'", '"a\\"b"', '"""a\n"b" # ]\n"""', '""""q""""',
+    '"""a"""""', '""""""', "'''\n'x' }'''", "'''a'''''", "''''''", "''", '"""a\\\n b"""',
+    "2026-11-24", "2026-11-24 10:00:00.5", "10:00:00", "2026-11-24T10:00:00Z", "0x1F", "[]", "{}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", WRITTEN, ids=ascii)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = {}\ny = 1",
+        "x = {}# ] = \ny = 1",
+        "x = [{0},{0}]\ny = [{0}]",
+        "x = [ {0} , {0} ]# ,\ny = 1",
+        "x = [ # ]\n{0}\n,{0}# ]\n,]\ny = 1",
+        "x = {{a={0},b = {0} }}\ny = 1",
+        "x = [[{0}],{{ a = {0}}}]",
+    ],
+)
+def test_a_value_ends_where_the_standard_librarys_reader_ends_it(text, value):
+    written = text.format(value)
+    assert set(places_in(written).offsets) == paths(tomllib.loads(written))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A = 1",
+        '"" = 1',
+        "'' = 1",
+        '"a\\"b" = 1\n"\\\\" = 2',
+        "'a\"b' = [1]",
+        "\"a.b\".'c.d' = 1",
+        "#\nx = 1\n#\n\n#",
+        "[a]# x\nb = 1",
+        "[a]#=\nb = 1",
+        "[a]",
+        "[ a . b ]#\nc = 1",
+        "[[a]]# x\nb = 1\n[[a]]# y\nc = 1",
+        "[[a]]",
+        "[A]\nB = 1\n[A.C]\nD = 1",
+    ],
+)
+def test_keys_and_headers_are_those_of_the_standard_librarys_reader(text):
+    assert set(places_in(text).offsets) == paths(tomllib.loads(text))
+
+
 KEYS = st.sampled_from(["a", "b-1", "_", "0", "a b", "é", "=", "#", "]", '"', "\\", "'", ".", ""])
 SCALARS = st.sampled_from(
     [

@@ -131,3 +131,11 @@ def test_a_recipient_nobody_knows_since_when_is_refused():
     ]
     nobody = judge(rules, proposal(payment(recipient=None)))
     assert said(nobody, "recipients.new_delay")[0][1] == "a recipient, first seen not known"
+
+
+def test_a_recipient_nobody_knows_is_no_registered_one():
+    rules = policy('[recipients]\nregistered = "required"')
+    asked = proposal(payment(recipient=None, registered=None))
+    assert said(judge(rules, asked), "recipients.registered") == [
+        ("refused", "not known, registration not known", "registered recipients only")
+    ]

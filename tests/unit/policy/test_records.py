@@ -162,6 +162,7 @@ def test_records_come_as_a_list_or_one_a_line():
     expected = [record_of(one), record_of(two)]
     assert records_in(json.dumps([one, two], indent=1).encode()) == expected
     assert records_in(f" \n{json.dumps(one)}\n\n{json.dumps(two)}\n".encode()) == expected
+    assert records_in(b" \r\n\t" + json.dumps([one, two]).encode()) == expected
     assert records_in(b"[]") == records_in(b"") == []
 
 
@@ -210,3 +211,21 @@ def test_whatever_comes_is_a_record_or_our_own_error(value, usual):
         assert isinstance(
             record_of({"kind": "transfer", "at": AT} | value if usual else value), Record
         )
+
+
+@pytest.mark.parametrize("written", ["0", "7", "10", "9" * 77])
+def test_base_units_are_digits_in_text(written):
+    asked = proposal_of({"kind": "transfer", "feeAtMost": written})
+    assert asked.fee_at_most == int(written)
+
+
+def test_a_recipient_was_first_seen_whatever_the_letter_case_of_the_address():
+    address = "0x" + "aB" * 20
+    seen = record_of({"kind": "other", "at": AT, "firstSeen": {address: AT, "somebody": AT}})
+    assert list(seen.first_seen) == [address.lower(), "somebody"]
+
+
+@pytest.mark.parametrize("text", ["yesterday", "", "2026-11-25", "2026-11-25T09:00:00", 7, None])
+def test_what_is_no_moment_with_a_zone_is_refused(text):
+    with pytest.raises(RequestError):
+        moment(text, "at")

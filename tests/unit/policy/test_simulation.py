@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from bursar.policy.canonical import policy_hash
 from bursar.policy.decide import decide
-from bursar.policy.decision import Outcome
+from bursar.policy.decision import Outcome, Reservation
 from bursar.policy.proposal import Proposal, Spent
 from bursar.policy.records import Record
-from bursar.policy.simulation import Comparison, circumstances_after, simulate
+from bursar.policy.simulation import Comparison, Ledger, circumstances_after, simulate
 from tests.unit.policy.treasury import (
     ACME,
     DAY,
@@ -145,3 +145,16 @@ def test_no_window_ever_holds_more_than_its_limit(hours, count):
 def test_a_policy_without_limits_is_judged_the_same_way_alone():
     [found] = simulate(policy(), [record(0)])
     assert found.decision == judge(policy(), USDC_200)
+
+
+def test_a_transaction_that_comes_again_with_more_spends_the_rest_once():
+    ledger = Ledger()
+    first, second = Reservation("a", 1, 1, ()), Reservation("b", 2, 1, ())
+    for reservations in ((first,), (first, second), (first, second)):
+        ledger.add(reservations, NOW, "t-1")
+    assert {key: len(entries) for key, entries in ledger.entries.items()} == {"a": 1, "b": 1}
+
+
+def test_a_recipient_nobody_can_know_was_never_seen():
+    unknown = record(-1, proposal(payment(recipient=None)))
+    assert circumstances_after(policy(), proposal(), [unknown], NOW).first_seen == {}

@@ -156,6 +156,18 @@ def test_merging_changes_no_minute(spans, minute):
     assert merged(reversed(spans)) == merged(spans)
 
 
+def test_a_span_joins_the_last_one_and_not_the_first():
+    spans = [Span(0, 10), Span(20, 30), Span(25, 40), Span(40, 41)]
+    assert merged(spans) == (Span(0, 10), Span(20, 41))
+    assert merged([Span(0, 50), Span(60, 70), Span(45, 46)]) == (Span(0, 50), Span(60, 70))
+
+
+def test_a_minute_after_midnight_is_of_the_day_that_begins():
+    day = 24 * 60
+    assert hours_text(Hours("UTC", (Span(day, day + 1),))) == "tue 00:00-00:01"
+    assert hours_text(Hours("UTC", (Span(day - 1, day + 1),))) == "mon 23:59-tue 00:01"
+
+
 @pytest.mark.parametrize(("minute", "open_"), [(59, False), (60, True), (119, True), (120, False)])
 def test_the_first_minute_is_open_and_the_last_is_not(minute, open_):
     assert is_open(Hours("UTC", (Span(60, 120),)), minute) is open_

@@ -41,6 +41,7 @@ def test_lines_may_end_as_on_windows():
 
 
 def test_a_file_of_the_greatest_size_is_read():
+    assert MAX_BYTES == 256 * 1024
     head = "version = 1\n#"
     assert read_document(head + "x" * (MAX_BYTES - len(head))).policy is not None
     assert read_document(head + "x" * (MAX_BYTES - len(head) + 1)).policy is None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.policy.decision import Bound, Outcome, Reservation
-from bursar.policy.model import LONGEST_WINDOW
+from bursar.policy.model import LONGEST_WINDOW, Limit
 from bursar.policy.proposal import Kind, Spend, Spent, spent_in
 from bursar.policy.windows import windows
 from tests.unit.policy.treasury import (
@@ -148,7 +148,10 @@ def test_what_is_no_transfer_counts_once_in_the_windows_over_everything(kind):
     assert (found.key, found.amount, found.count) == ("*|*", 0, 1)
 
 
-@pytest.mark.parametrize("limit", [DAILY, EACH, COUNT_EACH, ACMES])
+ACMES_COUNT = '[[limits]]\nper = "day"\nrecipient = "acme"\ncount = 1\n'
+
+
+@pytest.mark.parametrize("limit", [DAILY, EACH, COUNT_EACH, ACMES, ACMES_COUNT])
 def test_what_is_no_transfer_is_in_no_window_over_something(limit):
     assert windows(policy(limit), other(Kind.BLIND_DIGEST)) == ()
 
@@ -221,3 +224,10 @@ def test_only_what_is_allowed_reserves():
 
 def test_no_window_is_longer_than_entries_are_kept():
     assert LONGEST_WINDOW == 31 * 24 * 60 * 60
+
+
+def test_reservations_are_ordered_by_their_key_whatever_the_order_of_the_limits():
+    rules = [Limit(DAY, "usdc", amount=1), Limit(DAY, count=1), Limit(DAY, recipient=ACME, count=1)]
+    for limits in (rules, rules[::-1]):
+        found = windows(policy(limits=tuple(limits)), proposal())
+        assert [each.key for each in found] == ["*|*", f"*|{ACME}", "usdc|*"]
