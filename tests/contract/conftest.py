@@ -1,11 +1,13 @@
-"""The KMS data plane's two worlds: the local stub and ministack.
+"""The KMS data plane's two worlds, the local stub and ministack, and the ledger's stores.
 
-Each test that asks for `kms_world` runs in both. No policy binds ministack's root, so a user is made there.
+Each test that asks for `kms_world` runs in both, and with `stores` over every store. No policy binds ministack's
+root, so a user is made there.
 """
 
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,8 +21,10 @@ from bursar.kms.names import parse_endpoint
 from bursar.kms.sigv4 import Credentials
 from bursar.sandbox.chain.anvil import Anvil
 from bursar.sandbox.setup.tools import find_anvil, tools_folder
+from tests.contract.stores import PERMISSIONS, StoreWorld, make_table, table_world
 from tests.fakes.aws_root import ROOT
 from tests.fakes.kms_server import KmsServer
+from tests.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -103,3 +107,31 @@ def anvil_url() -> Iterator[str]:
     """A chain of this session's own."""
     with Anvil.start(find_anvil(tools_folder())) as chain:
         yield chain.url
+
+
+@pytest.fixture(scope="session")
+def ledger_table(ministack: str) -> StoreWorld:
+    """A ledger's table, and a user who has the four permissions that its store needs."""
+    return table_world(
+        ministack, make_table(ministack), iam_user(ministack, "ledger", *PERMISSIONS)
+    )
+
+
+@pytest.fixture(scope="session")
+def ledger_memory() -> StoreWorld:
+    memory = MemoryStore()
+    return StoreWorld("memory", lambda: memory)
+
+
+@pytest.fixture(params=["memory", "table"])
+def stores(request: pytest.FixtureRequest) -> Iterator[StoreWorld]:
+    """Each store of the ledger in turn."""
+    found: StoreWorld = request.getfixturevalue(f"ledger_{request.param}")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def book() -> str:
+    """The name of a book that nobody wrote yet."""
+    return f"arn:aws:kms:us-east-1:000000000000:key/{uuid.uuid4()}"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from bursar.errors import LedgerUnavailable
+from bursar.errors import LedgerError, LedgerUnavailable
 from bursar.ledger.store import HEAD, Change, OutcomeUnknown, OutOfTurn
 
 
@@ -45,6 +45,7 @@ class MemoryStore:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def get(self, book: str, names: Collection[str]) -> dict[str, str]:
+        _require_unicode(*names)
         with self._lock:
             entries = self.books.get(book, {})
             found = {name: entries[name] for name in names if name in entries}
@@ -72,6 +73,8 @@ class MemoryStore:
             raise OutcomeUnknown("no answer")
 
     def _write(self, book: str, change: Change) -> None:
+        for entries in (change.new, change.entries):
+            _require_unicode(change.head, *entries, *entries.values())
         with self._lock:
             entries = self.books.setdefault(book, {})
             if entries.get(HEAD) != change.seen or any(name in entries for name in change.new):
@@ -80,3 +83,10 @@ class MemoryStore:
             entries.update(change.new)
             entries[HEAD] = change.head
             self.puts.append(change)
+
+
+def _require_unicode(*texts: str) -> None:
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        raise LedgerError("not Unicode") from None
