@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +14,7 @@ import coincurve
 
 from bursar.chains import evm
 from bursar.chains.evm import KmsSignRequest, Scheme
-from bursar.errors import KmsError
+from bursar.errors import BursarError, KmsError
 from bursar.kms.wire import KmsPublicKey, KmsSignature
 from bursar.ledger.book import Book, Pace
 from bursar.ledger.receipts import read_receipt
@@ -22,7 +25,7 @@ from bursar.sandbox.chain.token import transfer_data
 from bursar.sandbox.chain.userop import UserOperation
 from bursar.signer import KmsSigner
 from bursar.signing.treasury import Treasury
-from bursar.signing_contract import ApprovalRequest, Caller, TransactionRequest
+from bursar.signing_contract import ApprovalRequest, Caller, DigestRequest, TransactionRequest
 from tests.fakes.memory_store import MemoryStore
 from tests.unit.review import scene
 
@@ -31,6 +34,7 @@ ACCOUNT = "arn:aws:iam::111122223333"
 PAYROLL, GRACE, ADA = f"{ACCOUNT}:role/payroll", f"{ACCOUNT}:user/grace", f"{ACCOUNT}:user/ada"
 SESSION = "arn:aws:sts::111122223333:assumed-role/payroll/i-1"
 CALLER = Caller(SESSION, "api", "request-1", "10.0.0.1")
+BY_GRACE, BY_ADA = Caller(GRACE, "api"), Caller(ADA, "api")
 
 POLICY = f"""
 version = 7
@@ -104,27 +108,51 @@ class Clock:
 
 
 @dataclass
+class Ticks:
+    """A clock for waits that takes no time: sleeping moves it."""
+
+    now: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass
 class Desk:
-    """One treasury over a store that outlives it: `again` is another process over the same store."""
+    """One treasury over a store that outlives it: `again` is another process over the same store.
+
+    `hurried` waits for its turn in no time; leave it out where threads really have to wait for each other.
+    """
 
     kms: Kms = field(default_factory=Kms)
     store: MemoryStore = field(default_factory=MemoryStore)
     clock: Clock = field(default_factory=Clock)
     policy: str = POLICY
     blind_signing: bool = False
+    hurried: bool = True
+    key: str = KEY
 
     @property
     def treasury(self) -> Treasury:
-        pace = Pace(deadline=2.0, now=self.clock)
+        ticks = Ticks()
+        pace = Pace(deadline=20.0, first_wait=0.001, now=self.clock)
+        if self.hurried:
+            pace = replace(pace, monotonic=ticks.monotonic, sleep=ticks.sleep)
         return Treasury(
             Rulebook.read(self.policy),
-            Book(self.store, KEY, pace),
-            lambda: KmsSigner.open(self.kms, KEY),
+            Book(self.store, self.key, pace),
+            lambda: KmsSigner.open(self.kms, self.key),
             blind_signing=self.blind_signing,
         )
 
     def again(self, policy: str) -> Desk:
         return replace(self, policy=policy)
+
+    def blind(self, message: bytes = bytes(range(32)), **changes: Any) -> DigestRequest:
+        return replace(DigestRequest(message, self.kms.address), **changes)
 
     @property
     def locator(self) -> str:
@@ -159,13 +187,31 @@ class Desk:
 
     @property
     def receipts(self) -> list[tuple[str, dict[str, Any]]]:
-        book = Book(self.store, KEY)
+        book = Book(self.store, self.key)
         found = [read_receipt(text)[0] for text in book.receipts()]
         return [(each.event, dict(each.body)) for each in found]
 
     @property
     def events(self) -> list[str]:
         return [event for event, _ in self.receipts]
+
+    @property
+    def outcomes(self) -> list[str]:
+        """What the decisions said, in order."""
+        return [body["outcome"] for event, body in self.receipts if event == "decision"]
+
+    @property
+    def spent(self) -> list[dict[str, Any]]:
+        """What the windows hold, oldest first; entries that were given back left out."""
+        entries = self.store.between(self.key, "spend#", "spend#~")
+        return [found for _, text in entries if (found := json.loads(text))]
+
+    def damage(self, kind: str, text: str) -> None:
+        """Put a text over every entry whose name begins so."""
+        entries = self.store.books[self.key]
+        names = [name for name in entries if name.startswith(kind)]
+        assert names, kind
+        entries.update(dict.fromkeys(names, text))
 
 
 def numbered(sequence: int) -> UserOperation:
@@ -188,3 +234,28 @@ def hash_of(transaction: dict[str, Any]) -> bytes:
 def unanswered(error: KmsError, times: int = 1) -> KmsError:
     error.unanswered = times
     return error
+
+
+def doing(*calls: kernel.Call, sequence: int = 0) -> UserOperation:
+    return replace(numbered(sequence), call_data=kernel.execute(list(calls)))
+
+
+def dearer(operation: UserOperation, times: int) -> UserOperation:
+    """Return an operation of the same nonce, whose gas was estimated again at so many times the price."""
+    gas = replace(operation.gas, max_fee=operation.gas.max_fee * times)
+    return replace(operation, gas=gas)
+
+
+def together(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Do all of it at once, each in a thread, and return what each returned or raised."""
+    start = threading.Barrier(len(tasks))
+
+    def done(task: Callable[[], Any]) -> Any:
+        start.wait(30)
+        try:
+            return task()
+        except BursarError as error:
+            return error
+
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        return list(pool.map(done, tasks))
