@@ -6,12 +6,14 @@ Amounts are base units, times aware datetimes, hashes and digests 0x hex in smal
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bursar.errors import LedgerDamaged
+from bursar.errors import LedgerDamaged, RequestError
 from bursar.ledger.receipts import (
     Event,
     Head,
@@ -25,6 +27,9 @@ from bursar.policy.proposal import Approval, Spend, Spent, spent_in
 
 # After every name that begins so: the store's order is that of bytes, and names are ASCII.
 _END: Final = "~"
+_DIGITS: Final = re.compile(r"0|[1-9][0-9]{0,77}", re.ASCII)
+# Names are ASCII, and no store has to keep long ones.
+_PLAIN: Final = re.compile(r"[!-~]{1,400}", re.ASCII)
 # A slow clock may have stamped an entry earlier than it was written.
 _CLOCKS: Final = timedelta(minutes=10)
 
@@ -52,7 +57,8 @@ class Operation:
 
     `transaction` is Crossmint's id of it. `asked_by` are the identities that asked for its signature: their own
     consent never counts. `spend` is the entry of what it took from the windows, None where it took nothing.
-    `waiting`: it waits for consents. `signed` maps digests to signatures.
+    `waiting`: it waits for consents. `signed` maps digests to signatures. `doubtful`: KMS may have signed it
+    without our knowing, so that what it took is never given back.
     """
 
     transaction: str
@@ -61,6 +67,7 @@ class Operation:
     spend: str | None = None
     lease: Lease | None = None
     signed: Mapping[str, Signed] = field(default_factory=dict)
+    doubtful: bool = False
 
     def to_text(self) -> str:
         """Return it as a store keeps it."""
@@ -75,6 +82,7 @@ class Operation:
                     digest: [each.signature, each.address, each.request_id]
                     for digest, each in self.signed.items()
                 },
+                "doubtful": self.doubtful,
             }
         )
 
@@ -90,16 +98,23 @@ class Operation:
         body = read_json(text, "an operation")
         try:
             lease = body["lease"]
-            return cls(
+            found = cls(
                 body["transaction"],
-                frozenset(body["askedBy"]),
+                frozenset(_all_text(body["askedBy"])),
                 body["waiting"],
                 body["spend"],
-                Lease(lease[0], moment_of(lease[1])) if lease else None,
-                {digest: Signed(*each) for digest, each in body["signed"].items()},
+                Lease(_text(lease[0]), moment_of(lease[1])) if lease is not None else None,
+                {digest: Signed(*_all_text(each)) for digest, each in body["signed"].items()},
+                body["doubtful"],
             )
+            _text(found.transaction)
+            if found.spend is not None:
+                Taken.read(_text(found.spend), "{}")
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             raise LedgerDamaged("an operation in the ledger is none") from None
+        if not isinstance(found.waiting, bool) or not isinstance(found.doubtful, bool):
+            raise LedgerDamaged("an operation in the ledger is none")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +144,7 @@ class Taken:
         try:
             _, at, operation = name.split("#")
             body = read_json(text, "an entry of a window")
-            uses = {key: (int(amount), int(count)) for key, (amount, count) in body.items()}
+            uses = {key: _use(*use) for key, use in body.items()}
         except (ValueError, TypeError):
             raise LedgerDamaged("an entry of a window in the ledger is none") from None
         return cls(moment_of(at), operation, uses)
@@ -140,14 +155,17 @@ class Claim:
     """Which operation an id was used for.
 
     One id pays once. Operations of one nonce exclude each other on the chain, so only another nonce pays again.
+    `shared`: more than one operation of the nonce was allowed under the id, so that it is never free again.
     """
 
     operation: str
     nonce: str
+    shared: bool = False
 
     def to_text(self) -> str:
         """Return it as a store keeps it."""
-        return canonical({"operation": self.operation, "nonce": self.nonce})
+        body = {"operation": self.operation, "nonce": self.nonce, "shared": self.shared}
+        return canonical(body)
 
     @classmethod
     def read(cls, text: str) -> Claim:
@@ -157,9 +175,8 @@ class Claim:
             LedgerDamaged: it is none.
         """
         body = read_json(text, "a claim")
-        if set(body) != {"operation", "nonce"} or not all(
-            isinstance(v, str) for v in body.values()
-        ):
+        kinds = {name: type(value) for name, value in body.items()}
+        if kinds != {"operation": str, "nonce": str, "shared": bool}:
             raise LedgerDamaged("a claim in the ledger is none")
         return cls(**body)
 
@@ -203,14 +220,21 @@ class Seen:
     def spent(
         self, reservations: Iterable[Reservation], operation: str
     ) -> dict[tuple[str, int], Spent]:
-        """Return what went through the windows of these reservations, this operation's own left out."""
-        return {
-            (each.key, bound.seconds): spent_in(
-                self._spends(each.key), self.now, bound.seconds, but=operation
-            )
-            for each in reservations
-            for bound in each.bounds
-        }
+        """Return what went through the windows of these reservations, this operation's own left out.
+
+        Raises:
+            LedgerDamaged: it is more than any number of a chain.
+        """
+        try:
+            return {
+                (each.key, bound.seconds): spent_in(
+                    self._spends(each.key), self.now, bound.seconds, but=operation
+                )
+                for each in reservations
+                for bound in each.bounds
+            }
+        except RequestError:
+            raise LedgerDamaged("what was spent, by the ledger, cannot have been") from None
 
     def _spends(self, key: str) -> Iterator[Spend]:
         for entry in self.taken:
@@ -221,7 +245,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One receipt, and what is remembered differently from then on."""
+    """One receipt, and what is remembered differently from then on. `emptied` names what is given back."""
 
     event: Event
     body: Mapping[str, Any]
@@ -231,6 +255,7 @@ class Page:
     first_seen: Mapping[str, datetime] = field(default_factory=dict)
     taken: Taken | None = None
     consent: Approval | None = None
+    emptied: str | None = None
 
     def entries(self) -> dict[str, str]:
         """Return the entries to write besides the receipt and the head."""
@@ -239,6 +264,8 @@ class Page:
             found[recipient_name(address)] = canonical({"firstSeen": moment_text(at)})
         if self.operation is not None and self.about is not None:
             found[operation_name(self.about)] = self.operation.to_text()
+        if self.emptied is not None:
+            found[self.emptied] = canonical({})
         if self.taken is not None:
             found[self.taken.name] = self.taken.to_text()
         if self.consent is not None:
@@ -259,8 +286,10 @@ def operation_name(operation: str) -> str:
 
 
 def claim_name(identity: str) -> str:
-    """Return the name under which an id's use is remembered."""
-    return f"claim#{identity}"
+    """Return the name under which an id's use is remembered. Ids that are not plain text are hashed."""
+    if _PLAIN.fullmatch(identity):
+        return f"claim#{identity}"
+    return f"claim#sha256:{hashlib.sha256(identity.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def recipient_name(address: str) -> str:
@@ -307,4 +336,29 @@ def read_consent(name: str, text: str) -> Approval:
     parts = name.split("#", 2)
     if len(parts) != 3:
         raise LedgerDamaged("a consent in the ledger is none")
-    return Approval(parts[2], parts[1], moment_of(read_json(text, "a consent").get("at")))
+    at = moment_of(read_json(text, "a consent").get("at"))
+    try:
+        return Approval(parts[2], parts[1], at)
+    except RequestError:
+        raise LedgerDamaged("a consent in the ledger is none") from None
+
+
+def _use(amount: Any, count: Any) -> tuple[int, int]:
+    # A negative amount would make room where there is none.
+    if not isinstance(amount, str) or not _DIGITS.fullmatch(amount):
+        raise ValueError(amount)
+    if type(count) is not int or count < 0:
+        raise ValueError(count)
+    return int(amount), count
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _all_text(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return [_text(each) for each in value]

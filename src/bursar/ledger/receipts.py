@@ -57,7 +57,7 @@ class Head:
             return cls()
         body = read_json(text, "the head")
         number, digest = body.get("number"), body.get("hash")
-        if not isinstance(number, int) or number < 1 or not isinstance(digest, str):
+        if type(number) is not int or number < 1 or not isinstance(digest, str):
             raise LedgerDamaged("the head of the ledger is not one")
         return cls(number, digest)
 
@@ -114,7 +114,7 @@ def read_receipt(text: str | bytes) -> tuple[Receipt, str]:
     body = read_json(text, "a receipt")
     wrong = (
         set(body) != _FIELDS
-        or not isinstance(body["number"], int)
+        or type(body["number"]) is not int
         or not isinstance(body["body"], dict)
         or not all(isinstance(body[name], str) for name in _FIELDS - {"number", "body"})
     )
@@ -132,7 +132,7 @@ def read_json(text: str | bytes, what: str) -> dict[str, Any]:
     """
     try:
         body = loads(text.encode() if isinstance(text, str) else text, parse_float=_no_float)
-    except NotStrictJson:
+    except (NotStrictJson, UnicodeEncodeError):
         raise LedgerDamaged(f"{what} in the ledger is not JSON") from None
     if not isinstance(body, dict):
         raise LedgerDamaged(f"{what} in the ledger is not a JSON object")
@@ -164,7 +164,7 @@ def moment_of(text: Any) -> datetime:
         at = datetime.fromisoformat(text)
         if moment_text(at) == text:
             return at
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise LedgerDamaged("a time in the ledger is none")
 

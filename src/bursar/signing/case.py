@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bursar.chains.evm import Scheme, digest_of
+from bursar.chains.evm import Scheme, digest_of, parse_address
 from bursar.errors import NotAwaitingApproval, Unverifiable
 from bursar.ledger.pages import Question
 from bursar.policy.model import Policy, address_key
@@ -108,10 +108,10 @@ def asked(request: SigningRequest | ApprovalRequest) -> dict[str, Any]:
         return {
             "kind": "transaction",
             "transaction": identity if isinstance(identity, str) and len(identity) <= 256 else None,
-            "wallet": request.wallet,
+            "wallet": parse_address(request.wallet),
             "intent": request.intent.to_dict(),
             "scheme": request.scheme.value,
-            "accept": list(request.accept),
+            "accept": sorted(set(request.accept)),
             "id": request.id,
         }
     kind = "digest" if isinstance(request, DigestRequest) else "approval"
@@ -246,14 +246,14 @@ def _token(policy: Policy, chain: str, contract: str | None) -> Token:
 
 def _unverified(request: TransactionRequest, caller: Caller) -> Case:
     message, digest = request.message_hash, request.digest
+    shown = asked(request)
     proposal = Proposal(
         Kind.UNVERIFIABLE,
         chain=request.intent.chain,
         requested_by=caller.arn,
         digest="0x" + digest.hex(),
-        wallet=request.wallet,
+        wallet=shown["wallet"],
     )
-    shown = asked(request)
     return Case(message, digest, caller, shown, proposal, transaction=shown["transaction"] or "")
 
 

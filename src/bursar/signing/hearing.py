@@ -43,6 +43,15 @@ class Turn:
     seconds: float = 40.0
 
 
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """A case that may be signed: by the receipt of which number, and in whose turn."""
+
+    case: Case
+    decision: int
+    turn: Turn
+
+
 class Hearing:
     """Decides one case. After the page was written, `refusal` and `earlier` say what came of it."""
 
@@ -73,9 +82,10 @@ class Hearing:
             | {"proposal": proposal_body(proposal), "earlier": self.earlier is not None},
             self.case.operation,
             after,
-            self._claims() if self.refusal is None and self.earlier is None else {},
+            self._claims(seen) if self.refusal is None else {},
             self._first_seen(seen, decision),
             taken,
+            emptied=before.spend if taken and before.spend != taken.name else None,
         )
 
     def _judged(self, seen: Seen, before: Operation) -> Proposal:
@@ -119,24 +129,39 @@ class Hearing:
         self, seen: Seen, before: Operation, decision: Decision
     ) -> tuple[Operation | None, Taken | None]:
         """Return what is remembered of the operation from now on, and what it takes from the windows."""
-        asked = self._asked(before)
-        before = replace(before, transaction=before.transaction or self.case.transaction)
-        if isinstance(self.refusal, NeedsApproval):
-            return replace(before, asked_by=asked, waiting=not before.signed), None
-        if self.refusal is not None or self.earlier is not None:
+        waits = isinstance(self.refusal, NeedsApproval)
+        if self.refusal is not None and not waits:
             return None, None
-        taken = _taken(before.spend, seen, self.case.operation, decision.reservations)
-        lease = Lease(self._turn.holder, seen.now + timedelta(seconds=self._turn.seconds))
-        spend = taken.name if taken else before.spend
-        return replace(before, asked_by=asked, waiting=False, spend=spend, lease=lease), taken
+        after = replace(
+            before,
+            transaction=before.transaction or self.case.transaction,
+            asked_by=self._asked(before),
+            waiting=waits,
+        )
+        if waits or self.earlier is not None:
+            return after, None
+        taken = _taken(before, seen, self.case.operation, decision.reservations)
+        left_behind = before.lease is not None and not _has_turn(before, self._turn)
+        return replace(
+            after,
+            spend=taken.name if taken else before.spend,
+            lease=Lease(self._turn.holder, seen.now + timedelta(seconds=self._turn.seconds)),
+            # Whoever left a lease behind was stopped, and KMS may have signed for them.
+            doubtful=before.doubtful or left_behind,
+        ), taken
 
     def _asked(self, before: Operation) -> frozenset[str]:
         who = identity_of(self.case.caller.arn)
         return before.asked_by | ({who} if who else frozenset())
 
-    def _claims(self) -> Mapping[str, Claim]:
-        claim = Claim(self.case.operation, self.case.nonce)
-        return dict.fromkeys(self.case.claims, claim)
+    def _claims(self, seen: Seen) -> Mapping[str, Claim]:
+        return {each: self._claim(seen.claims.get(each)) for each in self.case.claims}
+
+    def _claim(self, before: Claim | None) -> Claim:
+        operation = self.case.operation
+        others = before is not None and before.operation not in ("", operation)
+        shared = before is not None and (before.shared or others)
+        return Claim(operation, self.case.nonce, shared)
 
     def _first_seen(self, seen: Seen, decision: Decision) -> Mapping[str, Any]:
         """Return the recipients who are known from now on: whoever may not ask makes nobody known."""
@@ -184,12 +209,13 @@ class Hand:
         return missing(self.rules.policy, proposal, Circumstances(seen.now))[0]
 
 
-def signature_page(case: Case, seen: Seen, decision: int, signed: Signed, unanswered: int) -> Page:
-    """Return the page of a signature that KMS made. `decision` is the number of the receipt that allowed it."""
-    before = seen.operation or Operation(case.transaction)
-    after = replace(before, lease=None, signed={**before.signed, _hex(case.digest): signed})
+def signature_page(allowed: Allowed, seen: Seen, signed: Signed, unanswered: int) -> Page:
+    """Return the page of a signature that KMS made."""
+    case = allowed.case
+    before = _left(seen.operation or Operation(case.transaction), allowed.turn)
+    after = replace(before, signed={**before.signed, _hex(case.digest): signed})
     body = {
-        **_identity(case, decision),
+        **_identity(allowed),
         "signature": signed.signature,
         "address": signed.address,
         "kmsRequestId": signed.request_id,
@@ -198,21 +224,25 @@ def signature_page(case: Case, seen: Seen, decision: int, signed: Signed, unansw
     return Page(Event.SIGNATURE, body, case.operation, after)
 
 
-def failure_page(case: Case, seen: Seen, decision: int, failure: Json) -> Page:
+def failure_page(allowed: Allowed, seen: Seen, failure: Json) -> Page:
     """Return the page of a signature that did not come about.
 
-    Where KMS cannot have signed (`released` in `failure`), and nothing was signed before, what was taken is given
-    back: the windows have their room again, and the ids may be used for another operation.
+    Where KMS cannot have signed (`released` in `failure`), neither now nor before, what was taken is given back:
+    the windows have their room again, and the ids may be used for another operation. Not where somebody else has
+    had their turn since: what was taken is theirs by then.
     """
+    case = allowed.case
     before = seen.operation or Operation(case.transaction)
-    after, taken, claims = replace(before, lease=None), None, {}
-    if failure["released"] and not before.signed:
-        claims = dict.fromkeys(case.claims, Claim("", ""))
-        if before.spend is not None:
-            taken = replace(Taken.read(before.spend, "{}"), uses={})
-            after = replace(after, spend=None)
-    body = {**_identity(case, decision), **failure}
-    return Page(Event.FAILURE, body, case.operation, after, claims, taken=taken)
+    after = _left(before, allowed.turn)
+    untouched = _has_turn(before, allowed.turn) and not (before.signed or before.doubtful)
+    released = failure["released"] and untouched
+    body = {**_identity(allowed), **failure, "released": released}
+    if not failure["released"]:
+        after = replace(after, doubtful=True)
+    if not released:
+        return Page(Event.FAILURE, body, case.operation, after)
+    after, freed = replace(after, spend=None), _freed(case, seen)
+    return Page(Event.FAILURE, body, case.operation, after, freed, emptied=before.spend)
 
 
 def decision_body(
@@ -273,13 +303,34 @@ def _refusal(decision: Decision, case: Case) -> PolicyViolation | NeedsApproval 
 
 
 def _taken(
-    spend: str | None, seen: Seen, operation: str, reservations: tuple[Reservation, ...]
+    before: Operation, seen: Seen, operation: str, reservations: tuple[Reservation, ...]
 ) -> Taken | None:
-    """Return what an operation takes: under its first entry where there is one, so that it spends once."""
+    """Return what an operation takes. Signed once, it spends no more: its entry stays where it was.
+
+    Until then it spends when it is signed, however long ago somebody began.
+    """
     if not reservations:
         return None
-    at = Taken.read(spend, "{}").at if spend else seen.now
+    at = Taken.read(before.spend, "{}").at if before.spend and before.signed else seen.now
     return Taken(at, operation, {each.key: (each.amount, each.count) for each in reservations})
+
+
+def _has_turn(before: Operation, turn: Turn) -> bool:
+    return before.lease is not None and before.lease.holder == turn.holder
+
+
+def _left(before: Operation, turn: Turn) -> Operation:
+    """Return the operation once this turn is over; somebody else's goes on."""
+    return replace(before, lease=None) if _has_turn(before, turn) else before
+
+
+def _freed(case: Case, seen: Seen) -> dict[str, Claim]:
+    """Return the ids that are free again: those that no other operation was allowed under."""
+    return {
+        each: Claim("", "")
+        for each, claim in seen.claims.items()
+        if claim.operation == case.operation and not claim.shared
+    }
 
 
 def _parties(case: Case, rules: Rulebook) -> Json:
@@ -292,12 +343,12 @@ def _parties(case: Case, rules: Rulebook) -> Json:
     }
 
 
-def _identity(case: Case, decision: int) -> Json:
+def _identity(allowed: Allowed) -> Json:
     return {
-        "decision": decision,
-        "operation": case.operation,
-        "digest": _hex(case.digest),
-        "scheme": case.asked["scheme"],
+        "decision": allowed.decision,
+        "operation": allowed.case.operation,
+        "digest": _hex(allowed.case.digest),
+        "scheme": allowed.case.asked["scheme"],
     }
 
 

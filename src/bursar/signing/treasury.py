@@ -14,6 +14,7 @@ from typing import Any
 
 from bursar.chains.evm import parse_signature
 from bursar.errors import (
+    BursarError,
     DigestError,
     IntentMismatch,
     KmsError,
@@ -36,6 +37,7 @@ from bursar.signing.case import (
     transaction_case,
 )
 from bursar.signing.hearing import (
+    Allowed,
     Hand,
     Hearing,
     Turn,
@@ -102,14 +104,16 @@ class Treasury:
             KmsError, SignatureError: as `Signer.sign_hash`.
         """
         case, signer = self._case(request, caller)
-        hearing = Hearing(case, self.rules, Turn(self._unique()))
+        turn = Turn(self._unique())
+        hearing = Hearing(case, self.rules, turn)
         _, receipt = self._book.write(case.question(self.rules.policy), hearing)
         if hearing.refusal is not None:
             raise hearing.refusal
         if hearing.earlier is not None:
-            return self._answer(case, _again(hearing.earlier, case), receipt)
-        signed = self._signed(case, signer, receipt.number)
-        return self._answer(case, signed, self._record(case, receipt.number, signed))
+            return self._answer(case, _again(hearing.earlier, case, signer.address), receipt)
+        allowed = Allowed(case, receipt.number, turn)
+        signed = self._signed(allowed, signer)
+        return self._answer(case, signed, self._record(allowed, signed))
 
     def consent(self, request: ApprovalRequest, caller: Caller) -> Consent:
         """Record that the caller consents to what waits, and return how many more are missing. KMS is not asked.
@@ -138,8 +142,7 @@ class Treasury:
             signer = self._open_signer()
             require_signer(request, signer.address)
         except (IntentMismatch, NotAwaitingApproval, Refused) as refusal:
-            body = refused_body(asked(request), caller, self.rules, refusal)
-            self._book.write(Question(""), lambda _: Page(Event.DECISION, body))
+            self._record_refusal(request, caller, refusal)
             raise
         return case, signer
 
@@ -149,23 +152,30 @@ class Treasury:
             return blind_case(request, caller)
         return transaction_case(request, caller, self.rules)
 
-    def _signed(self, case: Case, signer: Signer, decision: int) -> SignedHash:
+    def _record_refusal(
+        self, request: SigningRequest, caller: Caller, refusal: BursarError
+    ) -> None:
+        body = refused_body(asked(request), caller, self.rules, refusal)
+        self._book.write(Question(""), lambda _: Page(Event.DECISION, body))
+
+    def _signed(self, allowed: Allowed, signer: Signer) -> SignedHash:
+        case = allowed.case
         try:
             return signer.sign_hash(case.message, case.scheme)
         except (KmsError, SignatureError) as error:
             failure = _failure(error)
-            question = Question(case.operation)
-            self._book.write(question, lambda seen: failure_page(case, seen, decision, failure))
+            question = Question(case.operation, case.claims)
+            self._book.write(question, lambda seen: failure_page(allowed, seen, failure))
             raise
 
-    def _record(self, case: Case, decision: int, signed: SignedHash) -> Receipt:
+    def _record(self, allowed: Allowed, signed: SignedHash) -> Receipt:
         """Write the signature down. What cannot be written down is not released."""
         kept = Signed(signed.signature.to_hex(), signed.address, signed.request_id)
 
         def page(seen: Seen) -> Page:
-            return signature_page(case, seen, decision, kept, signed.unanswered)
+            return signature_page(allowed, seen, kept, signed.unanswered)
 
-        return self._book.write(Question(case.operation), page)[1]
+        return self._book.write(Question(allowed.case.operation), page)[1]
 
     def _answer(self, case: Case, signed: SignedHash, receipt: Receipt) -> Answer:
         sentence = case.review.sentence if case.review else None
@@ -196,7 +206,7 @@ class OwnTreasury:
         return self._treasury.consent(request, self._caller)
 
 
-def _again(earlier: Signed, case: Case) -> SignedHash:
+def _again(earlier: Signed, case: Case, address: str) -> SignedHash:
     """Return a signature that is on record, proved once more.
 
     Raises:
@@ -204,10 +214,10 @@ def _again(earlier: Signed, case: Case) -> SignedHash:
     """
     try:
         raw = bytes.fromhex(earlier.signature.removeprefix("0x"))
-        proved = parse_signature(raw, case.digest, earlier.address)
+        proved = parse_signature(raw, case.digest, address)
     except (ValueError, SignatureError):
         raise LedgerDamaged("the signature on record is not one over this digest") from None
-    return SignedHash(proved, case.digest, earlier.address, earlier.request_id)
+    return SignedHash(proved, case.digest, address, earlier.request_id)
 
 
 def _failure(error: KmsError | SignatureError) -> dict[str, Any]:
