@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -165,7 +165,7 @@ class Desk:
         made = TransactionRequest(found, scene.INTENT, scene.WALLET, self.locator)
         return replace(made, **changes)
 
-    def approval(self, transaction: dict[str, Any], **changes: Any) -> ApprovalRequest:
+    def approval(self, transaction: Mapping[str, Any], **changes: Any) -> ApprovalRequest:
         digest = evm.digest_of(hash_of(transaction), Scheme.EIP191)
         made = ApprovalRequest(digest, self.locator, transaction, scene.WALLET)
         return replace(made, **changes)
@@ -227,7 +227,7 @@ def intent(**changes: Any) -> Intent:
     return replace(scene.INTENT, **changes)
 
 
-def hash_of(transaction: dict[str, Any]) -> bytes:
+def hash_of(transaction: Mapping[str, Any]) -> bytes:
     return bytes.fromhex(transaction["onChain"]["userOperationHash"][2:])
 
 

@@ -210,9 +210,7 @@ def test_a_request_for_another_signer_is_refused_without_a_signature() -> None:
 
 def test_a_wallet_is_born_by_a_factory_of_the_policy_for_this_signer() -> None:
     desk = Desk()
-    born = replace(
-        scene.OPERATION, factory=scene.FACTORY, factory_data=scene.creation(owned(desk))
-    )
+    born = replace(scene.OPERATION, factory=scene.FACTORY, factory_data=scene.creation(owned(desk)))
     answer = desk.treasury.sign(desk.request(desk.waiting(born)), CALLER)
     assert "deploying the wallet" in answer.policy["sentence"]
 
