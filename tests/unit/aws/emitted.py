@@ -28,6 +28,7 @@ NAMES = {
     "FunctionRole.Arn": ROLE,
     "FunctionLog": "/aws/lambda/treasury-signer",
     "TrailLog": "treasury-TrailLog-1A2B",
+    "Ledger": "treasury-Ledger-1A2B",
     "AlarmTopic": "arn:aws:sns:eu-central-1:111122223333:treasury-AlarmTopic-1A2B",
     "TrailBucket": "treasury-trailbucket-1a2b",
     "RecordsKey": "22222222-6d4a-40c6-a38b-36bad9007534",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,7 +10,9 @@ from botocore.exceptions import ClientError
 from bursar.aws import preflight
 from bursar.aws.cloud import Cloud
 from bursar.aws.plan import ApiPlan, FunctionPlan, KeyPlan, NetworkPlan, RecordsPlan, StackPlan
+from bursar.aws.policy_plan import PolicyPlan
 from bursar.errors import ConfigError
+from tests.fakes.policies import planned
 
 DEPLOYER = "arn:aws:sts::111122223333:assumed-role/deployer/session"
 VPC = NetworkPlan("vpc-12345678", ("subnet-12345678",))
@@ -48,12 +51,27 @@ class Account:
                     Attribute[0].upper() + Attribute[1:]: {"Value": self.dns}
                 },
                 describe_vpc_endpoints=lambda **_: {"VpcEndpoints": self.endpoints},
+                describe_managed_prefix_lists=self._prefix_lists,
             ),
         }
         return cast(
             "Cloud",
-            SimpleNamespace(functions=functions, client=clients.__getitem__, caller_arn=DEPLOYER),
+            SimpleNamespace(
+                functions=functions,
+                client=clients.__getitem__,
+                caller_arn=DEPLOYER,
+                region="eu-central-1",
+                emulated=False,
+            ),
         )
+
+    @staticmethod
+    def _prefix_lists(*, Filters: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803  boto3's name
+        [asked] = Filters
+        assert asked["Name"] == "prefix-list-name"
+        names = {"com.amazonaws.eu-central-1.dynamodb": "pl-66a5400f"}
+        found = [names[each] for each in asked["Values"] if each in names]
+        return {"PrefixLists": [{"PrefixListId": each} for each in found]}
 
     def _concurrency(self, **_: str) -> dict[str, int]:
         if self.held is None:
@@ -149,3 +167,37 @@ def test_whoever_deploys_is_told_what_becomes_of_the_vpc_and_what_a_second_trail
     none = StackPlan(records=RecordsPlan(trail="none"))
     assert preflight.notes(Account(trails=[trail]).cloud(), none, None) == ()
     assert preflight.notes(Account(trails=None).cloud(), StackPlan(), None) == ()
+
+
+ROUTED = replace(VPC, route_tables=("rtb-12345678",))
+
+
+def test_with_a_policy_the_list_of_dynamodbs_addresses_is_looked_up_unless_it_is_named() -> None:
+    def listed(network: NetworkPlan, policy: PolicyPlan | None = None) -> str | None:
+        plan = StackPlan(network=network, policy=policy, api=WITHOUT_LOGS)
+        found = fitted(Account(), plan).network
+        assert found is not None
+        return found.dynamodb_prefix_list
+
+    assert listed(ROUTED, planned()) == "pl-66a5400f"
+    assert listed(replace(ROUTED, dynamodb_prefix_list="pl-12345678"), planned()) == "pl-12345678"
+    assert listed(replace(ROUTED, security_group="sg-12345678"), planned()) is None
+    assert listed(ROUTED) is None
+
+
+def test_a_route_table_that_leads_to_dynamodb_already_is_refused_unless_by_this_stack() -> None:
+    there = {
+        "ServiceName": "com.amazonaws.eu-central-1.dynamodb",
+        "VpcEndpointId": "vpce-12345678",
+        "RouteTableIds": ["rtb-12345678"],
+    }
+    plan = StackPlan(network=ROUTED, policy=planned(), api=WITHOUT_LOGS)
+    with pytest.raises(ConfigError, match="vpce-12345678") as caught:
+        fitted(Account(endpoints=[there]), plan)
+    assert "network.dynamodb_endpoint" in str(caught.value.hint)
+    for fine in (
+        {**there, "Tags": [{"Key": "bursar:stack", "Value": "treasury"}]},
+        {**there, "RouteTableIds": ["rtb-87654321"]},
+    ):
+        assert fitted(Account(endpoints=[fine]), plan).network is not None
+    assert fitted(Account(endpoints=[there]), replace(plan, policy=None)).network == ROUTED

@@ -9,6 +9,7 @@ from bursar.aws.template.patterns import LONGEST_PATTERN, longest
 from bursar.aws.template.watches import filters, watches
 from bursar.errors import ConfigError
 from tests.fakes.filter_patterns import matches
+from tests.fakes.policies import planned
 from tests.unit.aws.emitted import FUNCTION, KEY, KEY_ID, NAMES, ROLE, counted, filled, named
 
 ACCOUNT = "111122223333"
@@ -217,6 +218,31 @@ UNRELATED = [
 ]
 
 
+TABLE = f"arn:aws:dynamodb:eu-central-1:{ACCOUNT}:table/treasury-Ledger-1A2B"
+
+
+@pytest.mark.parametrize(
+    "records", [RecordsPlan(), RecordsPlan(ledger="treasury-Ledger-1A2B")], ids=["own", "taken on"]
+)
+def test_changes_to_the_keys_memory_are_seen_as_those_to_the_records_are(
+    records: RecordsPlan,
+) -> None:
+    plan = StackPlan(policy=planned(), records=records)
+    for source, name, fields in (
+        *on("tableName", "treasury-Ledger-1A2B", "dynamodb", "DeleteTable", "UpdateTable"),
+        *on("tableName", TABLE, "dynamodb", "UpdateTimeToLive", "UpdateContinuousBackups"),
+        *on("resourceArn", TABLE, "dynamodb", "PutResourcePolicy"),
+        *refused(TABLE, "dynamodb", "DeleteTable"),
+    ):
+        assert seen(event(source, name, **fields), plan) == {"RecordChanges"}, (name, fields)
+        assert seen(event(source, name, **fields)) == set()
+    for source, name, fields in (
+        *on("tableName", "other-treasury-Ledger-1A2B", "dynamodb", "DeleteTable"),
+        *on("tableName", "treasury-Ledger-1A2B", "dynamodb", "DescribeTable"),
+    ):
+        assert seen(event(source, name, **fields), plan) == set(), (name, fields)
+
+
 @pytest.mark.parametrize("metric", CHANGES)
 def test_changes_to_key_role_function_api_and_records_are_seen_and_attempts_at_them_too(
     metric: str,
@@ -232,7 +258,7 @@ def test_what_happens_to_others_is_nobodys_alarm() -> None:
 
 def test_no_pattern_becomes_longer_than_cloudwatch_takes() -> None:
     long_alias = StackPlan(key=KeyPlan(alias="alias/" + "x" * 250, users=(ROLE_USER, IAM_USER)))
-    for plan in (PLAN, SHARED, long_alias):
+    for plan in (PLAN, SHARED, long_alias, StackPlan(policy=planned())):
         for watch in watches(plan):
             assert all(longest(pattern) <= LONGEST_PATTERN for pattern in watch.patterns)
 

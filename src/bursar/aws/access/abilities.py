@@ -1,7 +1,7 @@
 """What a review asks of everybody: can they sign, or change who can? Pure.
 
 Sources: the service authorization reference, "Actions, resources, and condition keys" for KMS, Lambda,
-API Gateway, API Gateway management, IAM, CloudFormation and CloudTrail.
+API Gateway, API Gateway management, IAM, CloudFormation, DynamoDB and CloudTrail.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ TITLES: Final = {
     "change-role": "Change the rights of a role that signs",
     "change-api": "Change the API or who may call it",
     "change-rights": "Change IAM rights, their own or another's",
+    "change-memory": "Change what the key remembers of what it signed",
     "change-stack": "Change the stack",
     "stop-record": "Stop the record of signatures",
     "become-other": "Become a role with another of these abilities",
@@ -81,6 +82,20 @@ _STACK: Final = (
     "cloudformation:DeleteStack",
     "cloudformation:SetStackPolicy",
 )
+# By TransactWriteItems, too, which is asked for as these; an item whose time to live is over is deleted.
+_MEMORY: Final = (
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PartiQLDelete",
+    "dynamodb:UpdateTimeToLive",
+    "dynamodb:UpdateTable",
+    "dynamodb:DeleteTable",
+    "dynamodb:PutResourcePolicy",
+)
 _TRAIL: Final = (
     "cloudtrail:StopLogging",
     "cloudtrail:DeleteTrail",
@@ -132,11 +147,12 @@ class Guards:
     function: tuple[Statement, ...]
     api: tuple[Statement, ...]
     trusts: dict[str, tuple[Statement, ...]]
+    memory: tuple[Statement, ...] = ()
     gaps: tuple[Gap, ...] = ()
 
     def all(self) -> Iterator[Statement]:
         """Return every statement."""
-        return chain(self.key, self.function, self.api, *self.trusts.values())
+        return chain(self.key, self.function, self.api, self.memory, *self.trusts.values())
 
 
 def guards(snapshot: Snapshot) -> Guards:
@@ -166,6 +182,7 @@ def guards(snapshot: Snapshot) -> Guards:
             for each in snapshot.entities
             if each.trust is not None
         },
+        read(snapshot.ledger_policy, "resource policy of the table"),
         tuple(gaps),
     )
 
@@ -185,6 +202,9 @@ def targets(snapshot: Snapshot, on: Guards) -> Iterator[Target]:
     if "ApiId" in outputs:
         yield Target("sign-by-api", ("execute-api:Invoke",), tuple(_doors(snapshot)), on.api)
         yield Target("change-api", _API, tuple(_parts_of_api(snapshot)))
+    if table := outputs.get("LedgerTable"):
+        arn = _arn(snapshot, "dynamodb", snapshot.account, f"table/{table}")
+        yield Target("change-memory", _MEMORY, (arn,), on.memory)
     yield Target("change-stack", _STACK, (snapshot.stack_id,))
     if snapshot.trails:
         yield Target("stop-record", _TRAIL, snapshot.trails)

@@ -9,6 +9,7 @@ from bursar.aws.access.conditions import action_matches
 from bursar.aws.access.documents import Statement, UnreadablePolicy, parse_document
 from bursar.aws.access.principals import Principal
 from bursar.aws.access.snapshot import Snapshot
+from bursar.aws.template.ledger import REMEMBERING
 
 # Services that run code of one's own under a role of one's own.
 _COMPUTE = ("lambda.", "ecs-tasks.", "ec2.")
@@ -38,8 +39,11 @@ class Expectations:
         if principal.kind == "root":
             # It can do all that IAM governs, and nothing but the key's policy keeps it from the key.
             return not ability.startswith("sign") or ability in ("sign-by-function", "sign-by-api")
-        if ability == "sign":
-            return principal.id == self.role or principal.id in self.users
+        if ability in ("sign", "change-memory"):
+            # A statement of another name, that lets the role do more to its memory, is worth a second look.
+            own = ability == "sign" or all(each.endswith(f": {REMEMBERING}") for each in statements)
+            users = self.users if ability == "sign" else ()
+            return (principal.id == self.role and own) or principal.id in users
         if ability == "sign-by-api":
             called = f"policy {self.invoke_policy}: "
             return bool(self.invoke_policy) and any(called in each for each in statements)

@@ -2,8 +2,8 @@
 
 It costs `cloudformation:DescribeStacks` and `GetTemplate`, `kms:GetKeyPolicy` and `ListGrants`,
 `iam:GetAccountAuthorizationDetails`, `GetPolicy` and `GetPolicyVersion`, `lambda:GetPolicy`, `apigateway:GET`,
-`cloudtrail:DescribeTrails` and `sts:GetCallerIdentity`. Whatever of these is missing becomes a gap in the
-snapshot; only the first is indispensable.
+`cloudtrail:DescribeTrails` and `sts:GetCallerIdentity`, and where there is a policy `dynamodb:GetResourcePolicy`.
+Whatever of these is missing becomes a gap in the snapshot; only the first is indispensable.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _ABSENT = {
     "NotFoundException",
     "NoSuchEntity",
     "NoSuchEntityException",
+    "PolicyNotFoundException",
 }
 
 
@@ -90,6 +91,7 @@ def gather(cloud: Cloud, name: str) -> Snapshot:
         **_key(look, stack),
         **_doors(look),
         trails=_trails(look),
+        ledger_policy=_ledger_policy(look),
         gaps=tuple(look.gaps),
     )
 
@@ -193,6 +195,20 @@ def _trails(look: _Looking) -> tuple[str, ...]:
         return tuple(each["TrailARN"] for each in found)
 
     return look.at("the trails of CloudTrail", "cloudtrail:DescribeTrails", ask, ())
+
+
+def _ledger_policy(look: _Looking) -> Json | None:
+    table, cloud = look.outputs.get("LedgerTable"), look.cloud
+    if table is None:
+        return None
+    arn = f"arn:{cloud.partition}:dynamodb:{cloud.region}:{cloud.account}:table/{table}"
+
+    def ask() -> Json | None:
+        return read_document(
+            cloud.client("dynamodb").get_resource_policy(ResourceArn=arn)["Policy"]
+        )
+
+    return look.at("the resource policy of the table", "dynamodb:GetResourcePolicy", ask, None)
 
 
 def _iam(look: _Looking) -> tuple[tuple[Entity, ...], dict[str, Json]]:

@@ -61,8 +61,9 @@ class Snapshot:
     """All that a review is made from. `taken` is in UTC, ISO 8601; `caller` the ARN of who gathered it.
 
     `function_policies` are by the ARN they belong to; `methods` are the API's, with their authorization, by method
-    and path; `managed` are IAM's managed policies by ARN; `template_key_policy` is the key policy that the stack
-    deployed, unresolved. `gaps` are what could not be looked at.
+    and path; `managed` are IAM's managed policies by ARN; `ledger_policy` is the table's own;
+    `template_key_policy` is the key policy that the stack deployed, unresolved. `gaps` are what could not be
+    looked at.
     """
 
     taken: str
@@ -82,6 +83,7 @@ class Snapshot:
     entities: tuple[Entity, ...] = ()
     managed: Mapping[str, Json] = field(default_factory=dict)
     trails: tuple[str, ...] = ()
+    ledger_policy: Json | None = None
     gaps: tuple[Gap, ...] = ()
 
     @property

@@ -8,7 +8,17 @@ from typing import Final
 
 from bursar.aws.caller import Caller
 from bursar.aws.cloud import Cloud
-from bursar.aws.doctor import api, function, identity, key, permissions, quota, records, stack
+from bursar.aws.doctor import (
+    api,
+    function,
+    identity,
+    key,
+    permissions,
+    policy,
+    quota,
+    records,
+    stack,
+)
 from bursar.aws.doctor.case import Case, Question
 from bursar.aws.doctor.checks import Check, Status, healthy, run, skip
 from bursar.aws.plan import StackPlan
@@ -29,6 +39,8 @@ LOOKS: Final[tuple[tuple[str, Look], ...]] = (
     ("key.address", key.addresses),
     ("key.dry-run", key.dry_run),
     ("function", function.function),
+    ("policy", policy.policy),
+    ("policy.memory", policy.memory),
     ("api", api.api),
     ("api.logs", api.access_logs),
     ("trail", records.trail),

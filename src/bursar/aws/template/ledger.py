@@ -18,6 +18,7 @@ from bursar.aws.template.documents import Json, arn, ref, sub, tags
 from bursar.aws.template.records import records_key_arn
 
 LEDGER = "Ledger"
+REMEMBERING = "RememberWhatWasSigned"
 ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
 # A creation that failed leaves it too: it is protected from deletion, CloudFormation's own included.
 _RETAINED = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
@@ -78,7 +79,7 @@ def role_statements(plan: StackPlan) -> list[Json]:
         return []
     return [
         {
-            "Sid": "RememberWhatWasSigned",
+            "Sid": REMEMBERING,
             "Effect": "Allow",
             "Action": list(ACTIONS),
             "Resource": table_arn(plan),

@@ -109,6 +109,13 @@ _BUCKET_EVENTS = (
     "PutBucketPublicAccessBlock",
     "DeleteBucketPublicAccessBlock",
 )
+_LEDGER_EVENTS = (
+    "UpdateTable",
+    "DeleteTable",
+    "UpdateTimeToLive",
+    "UpdateContinuousBackups",
+    "PutResourcePolicy",
+)
 _RECORDS_KEY_EVENTS = ("PutKeyPolicy", "ScheduleKeyDeletion", "DisableKey")
 _ALARM_EVENTS = ("DeleteAlarms", "DisableAlarmActions", "SetAlarmState", "PutMetricAlarm")
 # A pattern reaches into a list by place only.
@@ -301,8 +308,8 @@ def _records(plan: StackPlan) -> Watch:
         "RecordChanges",
         "records-changed",
         "A trail was stopped or changed, or the treasury's logs or alarms were, or what they are kept in and told "
-        "by, or somebody tried to. Whoever hides something begins here: find the event in the trail, start the "
-        "trail again, review the time without it.",
+        "by, or the table that the key remembers by, or somebody tried to. Whoever hides something begins here: "
+        "find the event in the trail, start the trail again, review the time without it.",
         (trail, logs, alarms, *_keeping(plan)),
     )
 
@@ -328,6 +335,15 @@ def _keeping(plan: StackPlan) -> tuple[str, ...]:
             is_("$.errorMessage", "*${RecordsKey}*"),
         )
         found.append(all_of(*call("kms.amazonaws.com", _RECORDS_KEY_EVENTS), key))
+    if plan.policy is not None:
+        table = plan.records.ledger_name or "${Ledger}"
+        named = any_of(
+            is_("$.requestParameters.tableName", table),
+            is_("$.requestParameters.tableName", f"*:table/{table}"),
+            is_("$.requestParameters.resourceArn", f"*:table/{table}"),
+            is_("$.errorMessage", f"*:table/{table}*"),
+        )
+        found.append(all_of(*call("dynamodb.amazonaws.com", _LEDGER_EVENTS), named))
     return tuple(found)
 
 

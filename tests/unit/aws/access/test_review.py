@@ -368,3 +368,50 @@ def test_a_large_account_is_reviewed_in_seconds():
     ]
     found = review(of(*users, user("admin", allow("*"))))
     assert abilities(found, "u7") == set()
+
+
+MEMORY = {**OUTPUTS, "LedgerTable": "treasury-Ledger-1"}
+TABLE = f"arn:aws:dynamodb:us-east-1:{OWN}:table/treasury-Ledger-1"
+
+
+def remembering(*more):
+    own = allow("dynamodb:PutItem", TABLE, Sid="RememberWhatWasSigned")
+    statements = (allow("kms:Sign", KEY), own, *more)
+    return role("signer", *statements, who={"Service": "lambda.amazonaws.com"})
+
+
+def test_whoever_may_write_or_delete_what_the_key_remembers_is_named():
+    people = (
+        user("deletes", allow("dynamodb:DeleteItem", TABLE)),
+        user("drops", allow("dynamodb:DeleteTable")),
+        user("expires", allow("dynamodb:UpdateTimeToLive")),
+        user("reads", allow("dynamodb:Query", TABLE)),
+        user("elsewhere", allow("dynamodb:*", f"{TABLE}-2")),
+    )
+    found = who(
+        review(replace(BASE, outputs=MEMORY, entities=(remembering(), *people))), "change-memory"
+    )
+    assert {name: each.expected for name, each in found.items()} == {
+        f"{IAM}:root": True,
+        "signer": True,
+        "deletes": False,
+        "drops": False,
+        "expires": False,
+    }
+    assert found["deletes"].paths[0].actions == ("dynamodb:DeleteItem",)
+    assert who(review(of(*people)), "change-memory") == {}  # there is no table
+
+
+def test_the_signer_itself_is_not_expected_to_forget():
+    more = remembering(allow("dynamodb:DeleteItem", TABLE, Sid="Forget"))
+    found = who(review(replace(BASE, outputs=MEMORY, entities=(more,))), "change-memory")
+    assert not found["signer"].expected
+
+
+def test_the_tables_own_policy_counts_too():
+    policy = doc(allow("dynamodb:PutItem", TABLE, Principal={"AWS": f"{IAM}:user/guest"}))
+    snapshot = replace(
+        BASE, outputs=MEMORY, entities=(remembering(), user("guest")), ledger_policy=policy
+    )
+    assert set(who(review(snapshot), "change-memory")) == {f"{IAM}:root", "signer", "guest"}
+    assert from_json(to_json(snapshot)) == snapshot
