@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from bursar.aws.permissions import needed
-from bursar.aws.plan import require_sound
+from bursar.aws.plan import StackPlan, require_sound
 from bursar.cli.aws.planning import plan_of
 from bursar.cli.config import Config, load_config
+from tests.fakes.policies import planned
 
 ROOT = Path(__file__).parents[3]
 BLOCKS = [
@@ -54,4 +55,5 @@ def test_the_page_explains_every_group_of_the_deployers_permissions(tmp_path):
     place = Place("bursar-treasury", "111122223333", "eu-central-1")
     groups = {grant.name for grant in needed(plan_of(load(WHOLE, tmp_path)), place)}
     groups |= {grant.name for grant in needed(plan_of(load("", tmp_path)), place)}
+    groups |= {grant.name for grant in needed(StackPlan(policy=planned()), place)}
     assert {name for name in groups if f"`{name}`" not in REAL_ACCOUNT} == set()
