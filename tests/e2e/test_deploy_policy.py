@@ -196,6 +196,25 @@ def test_that_a_new_table_remembers_nothing_is_told(account: Account) -> None:
     assert removal.destroy(account.root(), STACK, account.events.append).ledger is not None
 
 
+def test_that_the_key_is_to_remember_by_another_table_is_told(account: Account) -> None:
+    found = account.deploy(REQUEST)
+    account.client("dynamodb").create_table(
+        TableName="elsewhere",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("book", "entry")
+        ],
+        KeySchema=[
+            {"AttributeName": "book", "KeyType": "HASH"},
+            {"AttributeName": "entry", "KeyType": "RANGE"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    prepared = deploy.prepare(account.root(), remembering("elsewhere"))
+    assert any(f"no longer by {found.outputs['LedgerTable']}" in note for note in prepared.notes)
+    assert account.deploy(remembering("elsewhere")).outputs["LedgerTable"] == "elsewhere"
+    assert found.outputs["LedgerTable"] in account.client("dynamodb").list_tables()["TableNames"]
+
+
 def test_a_table_to_take_on_has_to_be_there_and_to_be_one_of_these(account: Account) -> None:
     with pytest.raises(ConfigError, match="there is no table"):
         deploy.prepare(account.root(), remembering("treasury-Ledger-1ABC"))

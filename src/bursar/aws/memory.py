@@ -18,7 +18,11 @@ from bursar.aws.stacks import STACK_TAG, Stack
 from bursar.aws.template.ledger import LEDGER
 from bursar.errors import ConfigError
 
-FORGETS = "ledger: a new table is made, with nothing in it: what was spent and agreed to before is not counted"
+_FORGETS = "ledger: a new table is made, with nothing in it: what was spent and agreed to before is not counted"
+_APART = (
+    "ledger: the key signs in other Regions too, and each stack has a table of its own: every limit holds in each "
+    "Region for itself"
+)
 
 
 def require_memory(cloud: Cloud, plan: StackPlan, stack: Stack | None, name: str) -> None:
@@ -45,6 +49,21 @@ def require_memory(cloud: Cloud, plan: StackPlan, stack: Stack | None, name: str
             hint=f'to go on with it, in bursar.toml: [records] ledger = "{left[0]}"; ledger = "{NEW_LEDGER}" '
             "makes another, and forgets what was spent",
         )
+
+
+def notes(cloud: Cloud, plan: StackPlan, stack: Stack | None) -> list[str]:
+    """Return what whoever deploys a plan should know of the key's memory. It costs what `makes_new_table` does."""
+    if plan.policy is None:
+        return []
+    found = [_FORGETS] if makes_new_table(cloud, plan, stack) else []
+    before, named = stack.outputs.get("LedgerTable") if stack else None, plan.records.ledger_name
+    if before and named and named != before:
+        found.append(f"ledger: the key will remember by {named}, and no longer by {before}")
+    if plan.key.multi_region or plan.key.replica_of:
+        found.append(_APART)
+    if plan.key.users:
+        found.append("policy: key.users sign past the function, and so without the policy")
+    return found
 
 
 def makes_new_table(cloud: Cloud, plan: StackPlan, stack: Stack | None) -> bool:

@@ -92,8 +92,7 @@ def notes(cloud: Cloud, plan: StackPlan, stack: Stack | None) -> tuple[str, ...]
             f"network: {', '.join(network.route_tables)} will lead to DynamoDB by an endpoint that lets this "
             "signer through and nobody else; other work there that uses DynamoDB stops"
         )
-    if memory.makes_new_table(cloud, plan, stack):
-        found.append(memory.FORGETS)
+    found += memory.notes(cloud, plan, stack)
     if plan.records.trail == "create" and not plan.emulated and stack is None:
         found += _other_trails(cloud)
     return tuple(found)

@@ -201,3 +201,13 @@ def test_a_route_table_that_leads_to_dynamodb_already_is_refused_unless_by_this_
     ):
         assert fitted(Account(endpoints=[fine]), plan).network is not None
     assert fitted(Account(endpoints=[there]), replace(plan, policy=None)).network == ROUTED
+
+
+def test_that_a_limit_holds_in_each_region_for_itself_and_that_users_pass_it_by_is_told() -> None:
+    def told(key: KeyPlan) -> str:
+        plan = StackPlan(key=key, policy=planned(), records=RecordsPlan(trail="none"))
+        return " ".join(preflight.notes(Account().cloud(), plan, None))
+
+    assert "each Region for itself" in told(KeyPlan(multi_region=True)).replace("\n", " ")
+    assert "sign past the function" in told(KeyPlan(users=("arn:aws:iam::111122223333:role/a",)))
+    assert told(KeyPlan()).count("ledger:") == 1
