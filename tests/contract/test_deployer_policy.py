@@ -23,12 +23,14 @@ from bursar.aws.plan import (
     RecordsPlan,
     StackPlan,
 )
+from tests.fakes.policies import planned
 from tests.npm_tool import ORACLE
 from tests.oracle.simulator import Question, ask, principal_keys
 
 PLACE = Place("treasury", "111122223333", "eu-central-1")
 DEPLOYER = "arn:aws:iam::111122223333:user/deployer"
 KEY = "arn:aws:kms:eu-central-1:111122223333:key/8a4f0000-0000-4000-8000-000000000001"
+TABLES = "arn:aws:dynamodb:eu-central-1:111122223333:table"
 TREASURY_ROLE = "arn:aws:iam::111122223333:role/treasury-signer-eu-central-1"
 # A key's policy has the first word; AWS's default one leaves it to IAM.
 DELEGATING = {
@@ -59,6 +61,15 @@ PLANS = {
         key=KeyPlan(arn=KEY),
         records=RecordsPlan(
             trail="org-trail", topic="arn:aws:sns:eu-central-1:111122223333:ops", own_key=False
+        ),
+    ),
+    "by a policy": StackPlan(
+        policy=planned(),
+        network=NetworkPlan(
+            "vpc-0123456789abcdef0",
+            ("subnet-0123456789abcdef0",),
+            route_tables=("rtb-0123456789abcdef0",),
+            dynamodb_prefix_list="pl-0123456789abcdef0",
         ),
     ),
     "ec2": StackPlan(compute="ec2"),
@@ -145,6 +156,11 @@ FORBIDDEN = [
         "arn:aws:cloudformation:eu-central-1:111122223333:stack/other/1",
         {},
     ),
+    ("dynamodb:DeleteTable", f"{TABLES}/treasury-Ledger-x", {}),
+    ("dynamodb:DeleteItem", f"{TABLES}/treasury-Ledger-x", {}),
+    ("dynamodb:PutItem", f"{TABLES}/treasury-Ledger-x", {}),
+    ("dynamodb:Query", f"{TABLES}/treasury-Ledger-x", {}),
+    ("dynamodb:UpdateTable", f"{TABLES}/payroll", {}),
     ("cloudtrail:StopLogging", "arn:aws:cloudtrail:eu-central-1:111122223333:trail/org", {}),
     ("logs:DeleteLogGroup", "arn:aws:logs:eu-central-1:111122223333:log-group:/payroll/x", {}),
     ("sns:Subscribe", "arn:aws:sns:eu-central-1:111122223333:payroll", {}),
@@ -152,7 +168,7 @@ FORBIDDEN = [
 
 
 def test_it_does_not_allow_signing_or_anything_outside_the_stack() -> None:
-    policy = deployer_policy(replace(FULL, key=KeyPlan()), PLACE)
+    policy = deployer_policy(replace(FULL, key=KeyPlan(), policy=planned()), PLACE)
     questions = [
         Question(
             DEPLOYER,

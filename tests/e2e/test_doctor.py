@@ -18,16 +18,18 @@ import pytest
 
 from bursar.aws import deploy, drift, removal
 from bursar.aws.cloud import Cloud
-from bursar.aws.deploy import Deployment
+from bursar.aws.deploy import Deployment, DeployRequest
 from bursar.aws.grants import Place, split_policy
 from bursar.aws.permissions import deployer_policy
 from bursar.aws.plan import StackPlan
 from bursar.cli.main import run
-from bursar.errors import AwsAccessDenied
+from bursar.errors import AwsAccessDenied, ConfigError
 from bursar.sandbox.world import World
 from tests.e2e.account import BLIND, REQUEST, STACK, Account
+from tests.fakes.policies import RAISED, TEXT, planned
 
-_LOOSE = ("kms:DeleteAlias", "iam:SimulatePrincipalPolicy")
+_LOOSE = ("kms:DeleteAlias", "iam:SimulatePrincipalPolicy", "dynamodb:ListTagsOfResource")
+BY_POLICY = DeployRequest(STACK, StackPlan(policy=planned()))
 Found = dict[str, dict[str, Any]]
 
 
@@ -45,13 +47,18 @@ def statuses(found: Found) -> dict[str, str]:
 
 
 def deployer(
-    account: Account, name: str, *, without: str | None = None, more: tuple[str, ...] = ()
+    account: Account,
+    name: str,
+    *,
+    without: str | None = None,
+    more: tuple[str, ...] = (),
+    plan: StackPlan = BLIND,
 ) -> Cloud:
     """Become a user with the deployer's policy, but for a statement, and `more` managed policies; nothing else."""
     cloud = account.root()
     iam = account.client("iam")
     iam.create_user(UserName=name)
-    document = deployer_policy(BLIND, Place(STACK, cloud.account, cloud.region))
+    document = deployer_policy(plan, Place(STACK, cloud.account, cloud.region))
     kept = [each for each in document["Statement"] if each["Sid"] != without]
     arns = [
         iam.create_policy(PolicyName=f"{name}-{number}", PolicyDocument=json.dumps(part))["Policy"][
@@ -59,7 +66,7 @@ def deployer(
         ]
         for number, part in enumerate(split_policy({**document, "Statement": kept}))
     ]
-    # These the emulator looks for on everything: AWS on the alias and its key, and on who is simulated.
+    # These the emulator looks for on everything: AWS on the alias and its key, on who is simulated, on the table.
     gaps = {"Effect": "Allow", "Action": list(_LOOSE), "Resource": "*"}
     loose = {"Version": "2012-10-17", "Statement": [gaps]}
     iam.put_user_policy(UserName=name, PolicyName="gaps", PolicyDocument=json.dumps(loose))
@@ -70,10 +77,10 @@ def deployer(
     return Cloud()
 
 
-def whole_life(cloud: Cloud, account: Account) -> Deployment:
+def whole_life(cloud: Cloud, account: Account, request: DeployRequest = REQUEST) -> Deployment:
     """Deploy, deploy again, look, look for drift, and destroy with the key."""
-    found = deploy.finish(cloud, deploy.prepare(cloud, REQUEST), account.events.append)
-    again = deploy.prepare(cloud, REQUEST)
+    found = deploy.finish(cloud, deploy.prepare(cloud, request), account.events.append)
+    again = deploy.prepare(cloud, request)
     assert again.preview.changes == ()
     deploy.finish(cloud, again, account.events.append)
     assert deploy.status(cloud, STACK).address == found.address
@@ -217,6 +224,38 @@ def test_the_wallet_must_obey_the_key_that_the_settings_name(world: World, tmp_p
 
 def test_the_deployers_policy_is_enough_to_deploy_change_look_and_destroy(account: Account) -> None:
     whole_life(deployer(account, "deployer"), account)
+
+
+def test_it_is_enough_with_a_policy_too_and_finds_the_table_that_a_stack_left(
+    account: Account,
+) -> None:
+    cloud = deployer(account, "deployer", plan=BY_POLICY.plan)
+    found = whole_life(cloud, account, BY_POLICY)
+    with pytest.raises(ConfigError, match=found.outputs["LedgerTable"]):
+        deploy.prepare(cloud, BY_POLICY)
+    blind = deployer(account, "blindly", plan=BY_POLICY.plan, without="LedgersFind")
+    with pytest.raises(AwsAccessDenied, match="dynamodb:ListTables"):
+        deploy.prepare(blind, BY_POLICY)
+
+
+def test_the_doctor_compares_the_policy_and_looks_at_its_table(
+    account: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    deployed = account.deploy(BY_POLICY)
+    file = tmp_path / "policy.toml"
+    file.write_text(TEXT)
+    only = ("--only", "policy", "--policy", str(file))
+    status, found = doctor(capsys, *only)
+    assert (status, statuses(found)) == (0, {"policy": "ok", "policy.memory": "ok"})
+    file.write_text(RAISED)
+    account.client("dynamodb").update_table(
+        TableName=deployed.outputs["LedgerTable"], DeletionProtectionEnabled=False
+    )
+    status, found = doctor(capsys, *only)
+    assert (status, found["policy"]["status"]) == (1, "warn")
+    assert found["policy.memory.protection"]["status"] == "fail"
+    drifted = drift.detect(account.root(), STACK, lambda _: None).drifted
+    assert [each.name for each in drifted] == ["Ledger"]
 
 
 @pytest.mark.parametrize(
