@@ -5,9 +5,9 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
+from bursar.errors import Unverifiable
 from bursar.review.actions import Transfer
 from bursar.review.intent import Token
-from bursar.review.refusals import Unverifiable
 from bursar.review.report import ReviewKind
 from bursar.review.transaction import explain, review
 from bursar.review.words import words

@@ -226,7 +226,7 @@ def test_a_transaction_that_does_something_else_than_it_says_is_not_signed(signe
     theft = scene.doing(kernel.Call(scene.USDC, 0, transfer_data(scene.THIEF, 25_000_000)))
     honest = crossmint.body
 
-    def altered(**advance: bool) -> dict[str, Any]:
+    def altered(**advance: bool) -> Any:
         body = honest(**advance)
         body["onChain"] = theft["onChain"]
         for entry in body["approvals"]["pending"]:
