@@ -21,7 +21,14 @@ from bursar.kms.names import parse_endpoint
 from bursar.kms.sigv4 import Credentials
 from bursar.sandbox.chain.anvil import Anvil
 from bursar.sandbox.setup.tools import find_anvil, tools_folder
-from tests.contract.stores import PERMISSIONS, StoreWorld, make_table, table_world
+from tests.contract.postgres import postgres
+from tests.contract.stores import (
+    PERMISSIONS,
+    StoreWorld,
+    database_world,
+    make_table,
+    table_world,
+)
 from tests.fakes.aws_root import ROOT
 from tests.fakes.kms_server import KmsServer
 from tests.fakes.memory_store import MemoryStore
@@ -123,7 +130,24 @@ def ledger_memory() -> StoreWorld:
     return StoreWorld("memory", lambda: memory)
 
 
-@pytest.fixture(params=["memory", "table"])
+@pytest.fixture(scope="session")
+def ledger_sqlite(tmp_path_factory: pytest.TempPathFactory) -> StoreWorld:
+    return database_world("sqlite", str(tmp_path_factory.mktemp("ledger") / "ledger.sqlite3"))
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL database of this session's own."""
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def ledger_postgres(postgres_url: str) -> StoreWorld:
+    return database_world("postgres", postgres_url)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres", "table"])
 def stores(request: pytest.FixtureRequest) -> Iterator[StoreWorld]:
     """Each store of the ledger in turn."""
     found: StoreWorld = request.getfixturevalue(f"ledger_{request.param}")

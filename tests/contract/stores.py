@@ -17,6 +17,7 @@ from bursar.aws.ledger_table import LedgerTable
 from bursar.kms.names import parse_endpoint
 from bursar.kms.service import Access, Limits, Machine
 from bursar.kms.sigv4 import Credentials
+from bursar.ledger.database import DatabaseStore
 from bursar.ledger.store import HEAD, Change, Store
 from tests.fakes.aws_root import ROOT
 
@@ -87,8 +88,14 @@ def finish(process: subprocess.Popen[str]) -> str:
 def opened(elsewhere: str) -> Store:
     """Open the store that another process described."""
     fields: dict[str, Any] = json.loads(elsewhere)
+    if "database" in fields:
+        return DatabaseStore.open(fields["database"])
     key = Credentials(fields["access_key_id"], fields["secret_access_key"])
     return table_store(fields["url"], fields["table"], key)
+
+
+def database_world(name: str, where: str) -> StoreWorld:
+    return StoreWorld(name, lambda: DatabaseStore.open(where), json.dumps({"database": where}))
 
 
 def table_store(
