@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import boto3
-
 from bursar.aws.ledger_table import LedgerTable
 from bursar.kms.names import parse_endpoint
 from bursar.kms.service import Access, Limits, Machine
@@ -117,6 +115,8 @@ def table_world(url: str, table: str, key: Credentials) -> StoreWorld:
 
 def make_table(url: str) -> str:
     """Make a ledger's table, and return its name."""
+    import boto3  # the processes that only open a store need none of it
+
     name = f"ledger-{uuid.uuid4().hex[:12]}"
     admin: Any = boto3.client(
         "dynamodb",

@@ -69,17 +69,41 @@ class Book:
         raises is raised here, and nothing is written.
 
         Raises:
+            OutcomeUnknown: the page may have been written, and the store does not say so in time.
             LedgerUnavailable: the store could not be reached, or others always came first.
             LedgerDamaged: what the store holds cannot be read.
             LedgerError: the store refused.
         """
         end = self._pace.monotonic() + self._pace.deadline
+        doubtful: list[tuple[Page, Receipt]] = []
+        try:
+            return self._turn(question, plan, end, doubtful)
+        except LedgerUnavailable as error:
+            if doubtful:
+                raise OutcomeUnknown(error.message, hint=error.hint) from None
+            raise
+
+    def _turn(
+        self, question: Question, plan: Plan, end: float, doubtful: list[tuple[Page, Receipt]]
+    ) -> tuple[Page, Receipt]:
         attempt = 0
         while True:
             seen, head_text = self.look(question)
+            # A page whose fate is unknown may arrive late, but never once the head has passed its number.
+            for page, receipt in doubtful:
+                if receipt.number <= seen.head.number and self._is_written(receipt):
+                    return page, receipt
             page = plan(seen)
             receipt = following(seen.head, self.name, seen.now, page.event, page.body)
-            if self._put(page, receipt, head_text):
+            try:
+                self._put(page, receipt, head_text)
+            except OutOfTurn:
+                pass
+            except OutcomeUnknown:
+                doubtful.append((page, receipt))
+                if self._is_written(receipt):
+                    return page, receipt
+            else:
                 return page, receipt
             attempt += 1
             self._wait(attempt, end)
@@ -132,23 +156,16 @@ class Book:
     def _range(self, names: object) -> Iterator[tuple[str, str]]:
         return self.store.between(self.name, *names) if isinstance(names, tuple) else iter(())
 
-    def _put(self, page: Page, receipt: Receipt, head_text: str | None) -> bool:
+    def _put(self, page: Page, receipt: Receipt, head_text: str | None) -> None:
         change = Change(
             head_text,
             receipt.head.to_text(),
             {receipt_name(receipt.number): canonical(receipt.to_dict())},
             page.entries(),
         )
-        try:
-            self.store.put(self.name, change)
-        except OutOfTurn:
-            return False
-        except OutcomeUnknown:
-            return self._is_written(receipt)
-        return True
+        self.store.put(self.name, change)
 
     def _is_written(self, receipt: Receipt) -> bool:
-        """Tell whether a receipt is there. Where it comes later, the next page is out of turn."""
         name = receipt_name(receipt.number)
         text = self.store.get(self.name, [name]).get(name)
         return text is not None and read_receipt(text)[1] == receipt.hash
