@@ -64,11 +64,13 @@ def test_cloudtrail_holds_exactly_that_signature(evidence):
     assert records[0]["requestParameters"]["MessageType"] == "DIGEST"
 
 
-def test_three_things_were_refused(evidence):
+def test_five_things_were_refused(evidence):
     assert [refused["code"] for refused in evidence["refused"]] == [
         "http_403",
         "signing_service_denied",
         "recipient_person_sanctioned",
+        "intent_mismatch",
+        "signing_service_refused",
     ]
 
 

@@ -20,6 +20,7 @@ approvers = 1
 by = ["{ACCOUNT}:user/grace", "{ACCOUNT}:user/ada"]
 within = "8h"
 """
+PAYROLL = f"{ACCOUNT}:user/payroll"
 REASONS = {
     "recipient": "intent_mismatch",
     "amount": "intent_mismatch",
@@ -140,3 +141,49 @@ def test_nobody_consents_to_what_nobody_asked_for(treasury):
     status, said = treasury.run("approve", started["transaction_id"], "--yes", by="ada")
     assert status == 3
     assert "nothing waits for this consent" in said["error"]["message"]
+
+
+def test_the_ledger_accounts_for_every_signature_and_an_edit_of_its_export_is_found(treasury):
+    checked = treasury.done("audit", "verify")
+    assert (checked["sound"], checked["problems"]) == (True, [])
+    assert checked["counts"]["signatures"] == treasury.signatures
+    assert checked["address"] == treasury.address
+    export = treasury.folder / "export.jsonl"
+    treasury.done("audit", "export", "--output", str(export))
+    assert treasury.done("audit", "verify", str(export))["counts"] == checked["counts"]
+    lines = export.read_text().splitlines()
+    edits = {
+        "edited": [line.replace("intent_mismatch", "policy_violation") for line in lines],
+        "deleted": [*lines[:3], *lines[4:]],
+        "reordered": [lines[1], lines[0], *lines[2:]],
+    }
+    for how, edited in edits.items():
+        file = treasury.folder / f"{how}.jsonl"
+        file.write_text("\n".join(edited))
+        status, said = treasury.run("audit", "verify", str(file))
+        assert (how, status, said["sound"]) == (how, 4, False)
+    short = treasury.folder / "short.jsonl"
+    short.write_text("\n".join(lines[:-1]))
+    assert treasury.done("audit", "verify", str(short))["sound"]
+    status, said = treasury.run("audit", "verify", str(short), "--head", checked["head"])
+    assert (status, said["problems"][0]["code"]) == (4, "head_missing")
+
+
+def test_what_a_changed_policy_would_have_decided_is_told_from_the_ledger(treasury):
+    strict = treasury.folder / "strict.toml"
+    text = (treasury.folder / "policy.toml").read_text()
+    strict.write_text(text.replace('per_transfer = "10.00"', 'per_transfer = "0.50"'))
+    same = treasury.done("policy", "simulate", "--policy", "policy.toml")
+    assert same["records"] > 3
+    changed = treasury.done("policy", "simulate", "--policy", str(strict), "--changed")
+    assert changed["changed"] > same["changed"]
+    assert any("per_transfer" in row["because"] for row in changed["decisions"])
+
+
+def test_a_waiting_transaction_is_explained_by_what_was_spent(treasury):
+    started = treasury.start()
+    told = treasury.done("policy", "explain", started["transaction_id"], "--by", PAYROLL)
+    assert told["outcome"] == "allowed"
+    assert any(each["rule"].startswith("limits[usdc, 1 day]") for each in told["rules"])
+    status, told = treasury.run("policy", "explain", started["transaction_id"])
+    assert (status, told["outcome"]) == (1, "refused")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from bursar.errors import ConfigError
 FILE = "bursar.toml"
 _MAX_BYTES = 65_536
 API_KEY_VARIABLE = "BURSAR_CROSSMINT_API_KEY"
+_WITH_PASSWORD = re.compile(r"://[^/@]*:[^/@]+@|password=")
 
 
 def _listed(value: Any) -> Any:
@@ -143,6 +145,12 @@ class PolicySettings(_Section):
     file: str | None = None
 
 
+class LedgerSettings(_Section):
+    """The ledger of a signer on this machine: a path or a database's URL, a password from the environment only."""
+
+    url: SecretStr | None = Field(default=None, exclude=True)
+
+
 class WalletSettings(_Section):
     """The treasury wallet and what it pays by default.
 
@@ -182,6 +190,7 @@ class Config(_Section):
     network: NetworkSettings = NetworkSettings()
     records: RecordsSettings = RecordsSettings()
     policy: PolicySettings = PolicySettings()
+    ledger: LedgerSettings = LedgerSettings()
     wallet: WalletSettings = WalletSettings()
     crossmint: CrossmintSettings = CrossmintSettings()
     chain: ChainSettings = ChainSettings()
@@ -197,7 +206,7 @@ def load_config(path: str | None = None, environ: Mapping[str, str] | None = Non
     file = Path(path or environ.get("BURSAR_CONFIG", FILE))
     named = path is not None or "BURSAR_CONFIG" in environ
     data = _read(file, required=named)
-    _refuse_from_a_file(file, str(data.get("crossmint", "")))
+    _refuse_from_a_file(file, str(data.get("crossmint", "")), str(data.get("ledger", "")))
     for section, settings in Config.model_fields.items():
         for name in getattr(settings.annotation, "model_fields", {}):
             value = environ.get(f"BURSAR_{section}_{name}".upper())
@@ -212,7 +221,12 @@ def load_config(path: str | None = None, environ: Mapping[str, str] | None = Non
         raise ConfigError(f"{file.name}: {_first_problem(invalid)}") from None
 
 
-def _refuse_from_a_file(file: Path, crossmint: str) -> None:
+def _refuse_from_a_file(file: Path, crossmint: str, ledger: str) -> None:
+    if _WITH_PASSWORD.search(ledger):
+        raise ConfigError(
+            f"{file} holds a database's password",
+            hint="remove it from the file, set BURSAR_LEDGER_URL instead, and change the password",
+        )
     if "api_key" in crossmint:
         raise ConfigError(
             f"{file} holds an API key",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,18 +135,49 @@ def _by_own_policy(shell: Shell, opened: KmsSigner) -> Iterator[TransactionSigne
         yield BareSigner(opened)
         return
     caller = Caller(Cloud(shell.config.aws.region).caller_arn, "process")
-    with ledger(shell, opened.key.key_arn) as book:
+    with _own_ledger(shell, opened.key.key_arn) as book:
         yield OwnTreasury(Treasury(rules, book, lambda: opened), opened, caller)
 
 
 @contextmanager
-def ledger(shell: Shell, key_arn: str) -> Iterator[Book]:
-    """Open the key's ledger on this machine."""
-    from bursar.home import home
+def ledger(shell: Shell, via: str | None = None) -> Iterator[Book]:
+    """Open the key's ledger: the deployed signer's table or, where KMS is asked from here, the settings' database.
+
+    The table needs dynamodb:GetItem and dynamodb:Query on it, and cloudformation:DescribeStacks to find it; the
+    database kms:GetPublicKey, to know the key by its ARN.
+
+    Raises:
+        ConfigError: the stack has no ledger.
+        LedgerError: it cannot be read.
+    """
+    if (via or shell.config.signer.via) == "kms":
+        with signer(shell, None, "kms") as opened:
+            if isinstance(opened, KmsSigner):
+                with _own_ledger(shell, opened.key.key_arn) as book:
+                    yield book
+        return
+    from bursar.aws.ledger_table import LedgerTable
+    from bursar.ledger.book import Book
+
+    outputs = _stack_outputs(shell)
+    if "LedgerTable" not in outputs:
+        raise ConfigError(
+            f"the stack {shell.config.aws.stack} has no ledger, for it has no policy",
+            hint="deploy one with: bursar aws deploy --policy policy.toml",
+        )
+    table = LedgerTable.from_environment(outputs["LedgerTable"], shell.config.aws.region)
+    with table as store:
+        yield Book(store, outputs["KeyArn"])
+
+
+@contextmanager
+def _own_ledger(shell: Shell, key_arn: str) -> Iterator[Book]:
     from bursar.ledger.book import Book
     from bursar.ledger.database import DatabaseStore
 
-    yield Book(DatabaseStore.open(home() / "ledger.db"), key_arn)
+    url = shell.config.ledger.url
+    with DatabaseStore.open(url.get_secret_value() if url else None) as store:
+        yield Book(store, key_arn)
 
 
 def rulebook(shell: Shell) -> Rulebook | None:
@@ -197,15 +228,21 @@ def _deployed(shell: Shell, address: str, way: str) -> Iterator[ApiSigner | Lamb
 def _stack_output(shell: Shell, *names: str) -> str:
     """Return the first of these outputs that the stack has; older ones lack some."""
     from bursar.aws.cloud import Cloud, api_url
+
+    outputs = _stack_outputs(shell)
+    if names == ("ApiUrl",):
+        return api_url(outputs, Cloud(shell.config.aws.region).endpoint)
+    return next(outputs[name] for name in names if name in outputs)
+
+
+def _stack_outputs(shell: Shell) -> Mapping[str, str]:
+    from bursar.aws.cloud import Cloud
     from bursar.aws.stacks import find_stack
 
-    cloud = Cloud(shell.config.aws.region)
-    stack = find_stack(cloud, shell.config.aws.stack)
+    stack = find_stack(Cloud(shell.config.aws.region), shell.config.aws.stack)
     if stack is None or "ApiId" not in stack.outputs:
         raise ConfigError(
             f"the stack {shell.config.aws.stack} has no signing API",
             hint="deploy it with: bursar aws deploy; or set BURSAR_SIGNER_API_URL",
         )
-    if names == ("ApiUrl",):
-        return api_url(stack.outputs, cloud.endpoint)
-    return next(stack.outputs[name] for name in names if name in stack.outputs)
+    return stack.outputs

@@ -209,6 +209,12 @@ class Story:
             )
         )
         self.evidence["cloudtrail_event"] = records[0]["eventID"]
+        checked = self._run("audit", "verify")
+        if not checked["sound"] or checked["counts"]["signatures"] != 1:
+            raise SandboxError("the ledger does not account for exactly that signature")
+        self._facts(
+            ledger=(f"sound, head {checked['head'][:24]}…", "checked offline, receipt by receipt")
+        )
 
     def _be_refused(self, api_url: str) -> None:
         self._heading("Refused", "five things that must not work")

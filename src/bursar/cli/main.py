@@ -15,6 +15,7 @@ from bursar.version import VERSION
 
 _COMMANDS = {
     "approve": "Consent to what somebody else asked the key to sign.",
+    "audit": "Prove offline that every signature is accounted for.",
     "aws": "Deploy the signer to AWS, watch over it, prove who can sign.",
     "demo": "Watch the whole path on this machine.",
     "doctor": "Check that everything is set up, before and after.",

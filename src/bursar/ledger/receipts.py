@@ -42,6 +42,9 @@ class Head:
     number: int = 0
     hash: str = GENESIS
 
+    def __str__(self) -> str:
+        return f"{self.number}:{self.hash}"
+
     def to_text(self) -> str:
         """Return the head as a store keeps it."""
         return canonical({"number": self.number, "hash": self.hash})
@@ -114,7 +117,7 @@ def read_receipt(text: str | bytes) -> tuple[Receipt, str]:
     body = read_json(text, "a receipt")
     wrong = (
         set(body) != _FIELDS
-        or type(body["number"]) is not int
+        or type(body["number"]) is not int  # True is an int to Python
         or not isinstance(body["body"], dict)
         or not all(isinstance(body[name], str) for name in _FIELDS - {"number", "body"})
     )

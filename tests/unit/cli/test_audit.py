@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bursar.cli.main import run
+from bursar.ledger.book import Book
+from tests.unit.signing.scene import CALLER, KEY, Desk
+
+EXAMPLE = Path(__file__).parents[3] / "docs/examples/verify_receipts.py"
+
+
+@pytest.fixture
+def desk() -> Desk:
+    desk = Desk()
+    for request in desk.payments(3):
+        desk.treasury.sign(request, CALLER)
+    return desk
+
+
+@pytest.fixture
+def export(desk: Desk, tmp_path: Path) -> Path:
+    file = tmp_path / "receipts.jsonl"
+    file.write_text("".join(f"{line}\n" for line in Book(desk.store, KEY).receipts()))
+    return file
+
+
+def verify(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    status = run(["audit", "verify", *words])
+    return status, capsys.readouterr().out
+
+
+def test_a_whole_export_is_sound_and_says_what_is_in_it(capsys, export, desk):
+    status, out = verify(capsys, str(export))
+    assert status == 0
+    assert "6 receipts: 3 allowed" in out
+    assert f"every signature by {desk.kms.address} is accounted for" in out
+
+
+def test_another_accounts_signatures_are_not_ours(capsys, export):
+    status, out = verify(capsys, str(export), "--address", "0x" + "11" * 20)
+    assert status == 4
+    assert "other_address" in out
+    assert "access-review" in out
+
+
+def test_an_export_that_was_cut_short_is_found_by_a_remembered_head(capsys, export, desk):
+    lines = export.read_text().splitlines()
+    export.write_text("\n".join(lines[:-2]))
+    assert verify(capsys, str(export))[0] == 0
+    head = str(Book(desk.store, KEY).head())
+    status, out = verify(capsys, str(export), "--head", head)
+    assert (status, "head_missing" in out) == (4, True)
+
+
+@pytest.mark.parametrize("head", ["", "6", "6:", "0:" + "0" * 64, "x:" + "0" * 64])
+def test_a_head_that_is_none_is_refused(capsys, export, head):
+    assert run(["audit", "verify", str(export), "--head", head]) == 2
+    assert "NUMBER:HASH" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xfe\n", b"{}\n", b"null\n", b"[" * 5000 + b"\n"])
+def test_a_file_that_is_no_export_is_told_and_never_a_crash(capsys, tmp_path, data):
+    file = tmp_path / "odd"
+    file.write_bytes(data)
+    status, _ = verify(capsys, str(file))
+    assert status == (0 if not data else 4)
+
+
+def test_the_example_finds_what_the_command_finds(export):
+    def example(text: str) -> tuple[int, str]:
+        ran = subprocess.run(
+            [sys.executable, str(EXAMPLE)], input=text, capture_output=True, text=True, check=False
+        )
+        return ran.returncode, ran.stdout + ran.stderr
+
+    lines = export.read_text().splitlines()
+    last = json.loads(lines[-1])
+    assert example(export.read_text()) == (0, f"6 receipts, head 6:{last['hash']}\n")
+    assert example("\n".join([lines[0].replace("allowed", "refused"), *lines[1:]]))[0] == 1
+    assert "receipt 2 is missing" in example("\n".join([lines[0], *lines[2:]]))[1]
