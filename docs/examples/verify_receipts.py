@@ -1,4 +1,4 @@
-"""Check the hash chain of an export of receipts with nothing but Python: bursar audit export | python verify_receipts.py"""
+"""Check the chain of an export with nothing but Python: bursar audit export | python verify_receipts.py."""
 
 import hashlib
 import json
@@ -14,4 +14,4 @@ for line in sys.stdin:
     if (receipt["number"], receipt["previous"]) != (number + 1, previous):
         sys.exit(f"receipt {number + 1} is missing, moved, or does not follow the one before")
     previous, number = stated, receipt["number"]
-print(f"{number} receipts, head {number}:{previous}")
+sys.stdout.write(f"{number} receipts, head {number}:{previous}\n")
