@@ -44,7 +44,7 @@ def test_every_command_of_the_tutorial_does_what_it_says(world: World, tmp_path:
         )
         answer = json.loads(ran.stdout)
         done.append(f"{command} → {ran.returncode}")
-        if "1.00" in words:
+        if "1.00" in words or {"sign", "60.00"} <= set(words):
             assert ran.returncode == 3, done
             continue
         assert ran.returncode == 0, (done, answer)
