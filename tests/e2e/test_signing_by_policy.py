@@ -169,6 +169,17 @@ def test_the_ledger_accounts_for_every_signature_and_an_edit_of_its_export_is_fo
     assert (status, said["problems"][0]["code"]) == (4, "head_missing")
 
 
+def test_cloudtrail_holds_the_signatures_of_the_ledger_and_no_other(treasury):
+    export = treasury.folder / "for-audit.jsonl"
+    treasury.done("audit", "export", "--output", str(export))
+    key = treasury.outputs["KeyArn"]
+    audited = treasury.done("aws", "audit", "--key", key, "--records", str(export))
+    assert audited["counts"]["matched"] == treasury.signatures
+    assert (audited["counts"]["foreign"], audited["counts"]["missing"]) == (0, 0)
+    by_the_log = treasury.done("aws", "audit")
+    assert by_the_log["counts"]["matched"] == treasury.signatures
+
+
 def test_what_a_changed_policy_would_have_decided_is_told_from_the_ledger(treasury):
     strict = treasury.folder / "strict.toml"
     text = (treasury.folder / "policy.toml").read_text()

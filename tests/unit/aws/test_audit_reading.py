@@ -272,3 +272,20 @@ def test_a_file_without_a_record_is_refused(bad: str) -> None:
 def test_a_file_that_is_not_json_is_refused_with_the_line(bad: str, where: int) -> None:
     with pytest.raises(RequestError, match=f"file, line {where}: not JSON"):
         read_file(bad, "file")
+
+
+def test_receipts_of_the_keys_ledger_are_records_where_kms_had_a_part():
+    body = {"kmsRequestId": "r-1", "unanswered": 0, "digest": "0x11"}
+    receipts = [
+        {"event": "decision", "at": "2026-11-24T12:00:00.000000Z", "body": {"digest": "0x11"}},
+        {"event": "signature", "at": "2026-11-24T12:00:01.000000Z", "body": body},
+        {"event": "failure", "at": "2026-11-24T12:00:02.000000Z", "body": {"kmsRequestId": None}},
+        {
+            "event": "failure",
+            "at": "2026-11-24T12:00:03.000000Z",
+            "body": {"kmsRequestId": None, "unanswered": 2},
+        },
+    ]
+    found = read_file("\n".join(json.dumps(each) for each in receipts), "export")
+    told = [(each.request_id, each.signed, each.unanswered) for each in found]
+    assert told == [("r-1", True, 0), ("", False, 2)]

@@ -56,7 +56,9 @@ def read_line(text: str, at: datetime, source: str, principal: str = "") -> Reco
 
 
 def read_file(text: str, source: str) -> tuple[Record, ...]:
-    """Return the records in a file: JSON, or JSON lines. Objects without an id of a KMS call are passed over.
+    """Return the records in a file: JSON, or JSON lines, a ledger's export too.
+
+    Objects without an id of a KMS call are passed over.
 
     Raises:
         RequestError: not JSON, or no record in it.
@@ -95,11 +97,28 @@ def _saved(fields: Mapping[str, Any], source: str) -> Record | None:
     at = _moment(fields)
     if fields.get("event") == "sign":  # there, requestId is Lambda's
         return _logged(fields, at, source, "")
+    if isinstance(fields.get("body"), dict):
+        return _receipt(fields, fields["body"], source)
     request_id = next((fields[name] for name in _NAMES if _text(fields.get(name))), "")
     if not request_id:
         return None
     unanswered = _count(fields.get("kmsUnanswered") or fields.get("unanswered"))
     return Record(request_id, at, source, unanswered=unanswered, digest=_text(fields.get("digest")))
+
+
+def _receipt(fields: Mapping[str, Any], body: Mapping[str, Any], source: str) -> Record | None:
+    """Return the record in a receipt of the key's ledger, None where KMS had no part in it."""
+    request_id, unanswered = _text(body.get("kmsRequestId")), _count(body.get("unanswered"))
+    if fields.get("event") not in ("signature", "failure") or not (request_id or unanswered):
+        return None
+    return Record(
+        request_id,
+        _moment(fields),
+        source,
+        unanswered=unanswered,
+        signed=fields["event"] == "signature",
+        digest=_text(body.get("digest")),
+    )
 
 
 def _objects(text: str, source: str) -> Iterator[Mapping[str, Any]]:

@@ -39,7 +39,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     metavar="FILE",
     type=_FILE,
     multiple=True,
-    help="More records of signatures: JSON or JSON lines, as `bursar sign --json` prints.",
+    help="More records of signatures: JSON or JSON lines, as `bursar sign --json` or `bursar audit export` print.",
 )
 @click.option(
     "--log-group",
