@@ -31,7 +31,7 @@ _MAINNETS = {
     "avalanche": 43114,
     "base": 8453,
     "bsc": 56,
-    "chiliz": 88888,
+    "chiliz": 88888,  # as in viem's chains; the register has another chain at this number
     "ethereum": 1,
     "flow": 747,
     "hedera": 295,
