@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from bursar.errors import ConfigError
 from bursar.policy.findings import Finding, Findings
 from bursar.policy.model import SWITCHES, ApprovalRule, Callers, Limit, Policy, Recipients
-from bursar.policy.places import Place, Places, TooDeep, places_in
+from bursar.policy.places import Place, Places, TooDeep, places_in, require_short_keys
 from bursar.policy.sections import (
     read_approvals,
     read_callers,
@@ -73,6 +73,7 @@ def read_document(text: str | bytes) -> Document:
         if len(text) > MAX_BYTES:
             return _unreadable(f"it is over {MAX_BYTES} bytes")
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+        require_short_keys(decoded)
         data = tomllib.loads(decoded, parse_float=Float)
         # TOML ends lines with CR LF too; the reader has taken both for one.
         places = places_in(decoded)

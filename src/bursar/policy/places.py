@@ -27,10 +27,15 @@ _SCALAR = re.compile(
     re.DOTALL | re.ASCII,
 )
 _DEEPEST = 50
+# Possessive, and beginning where a key can begin, so that no text takes more than linear time.
+_LONG_KEY = re.compile(
+    r"""(?<![A-Za-z0-9_\\-])(?:(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){50}""",
+    re.ASCII,
+)
 
 
 class TooDeep(ValueError):
-    """Values are nested deeper than any policy needs."""
+    """Values are nested, or keys are dotted, deeper than any policy needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,18 @@ class Places:
         at = self.offsets.get(path, 0)
         begin = self.text.rfind("\n", 0, at) + 1
         return Place(self.text.count("\n", 0, at) + 1, at - begin + 1)
+
+
+def require_short_keys(text: str) -> None:
+    """Refuse a text with a key of more than 50 parts, before anything reads it.
+
+    The standard library's reader keeps every beginning of a key, which takes memory by the square of its parts.
+
+    Raises:
+        TooDeep: there is such a key, or something in a text or a comment that looks like one.
+    """
+    if _LONG_KEY.search(text):
+        raise TooDeep
 
 
 def places_in(text: str) -> Places:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar.policy.places import Path, Place, TooDeep, places_in
+from bursar.policy.places import Path, Place, TooDeep, places_in, require_short_keys
 
 TEXT = (
     '''# a comment with [brackets] and = signs
@@ -103,6 +103,27 @@ WRITTEN = [
 ]  # fmt: skip
 
 
+PARTS = ["a", "A-1_", '""', "'.'", '"\\""', "'\"'"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("dot", [".", " .\t"])
+def test_a_key_has_fifty_parts_at_most(part, dot):
+    for text in ("{} = 1", "x = 1\n[{}]", "x = [ {{ {} = 1 }} ]"):
+        require_short_keys(text.format(dot.join([part] * 50)))
+        with pytest.raises(TooDeep):
+            require_short_keys(text.format(dot.join([part] * 51)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 200_000, "a " * 100_000, '"' * 200_000, '"' + '\\"' * 100_000, "a.\n" * 60_000],
+    ids=["word", "words", "quotes", "escapes", "lines"],
+)
+def test_what_is_no_long_key_is_looked_at_once(text):
+    require_short_keys(text)
+
+
 @pytest.mark.parametrize("value", WRITTEN, ids=ascii)
 @pytest.mark.parametrize(
     "text",
@@ -137,6 +158,7 @@ def test_a_value_ends_where_the_standard_librarys_reader_ends_it(text, value):
         "[ a . b ]#\nc = 1",
         "[[a]]# x\nb = 1\n[[a]]# y\nc = 1",
         "[[a]]",
+        '"".a = 1',
         "[A]\nB = 1\n[A.C]\nD = 1",
     ],
 )

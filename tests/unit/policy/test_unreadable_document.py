@@ -20,6 +20,8 @@ from tests.unit.policy.treasury import BASIC, findings
         ('version = 1\na = "', 2, 1, "it is not TOML: Unterminated string"),
         ("a = 1\na = 2", 2, 1, "it is not TOML: Cannot overwrite a value"),
         ("x = " + "[" * 3000 + "]" * 3000, 1, 1, "it is nested too deeply"),
+        ("x = " + "[" * 131_000 + "]" * 131_000, 1, 1, "it is nested too deeply"),
+        ("a." * 131_000 + "a = 1", 1, 1, "it is nested too deeply"),
         ("x = " + "[" * 60 + "]" * 60, 1, 1, "it is nested too deeply"),
         ("version = " + "9" * 5000, 1, 1, "a number in it is too long"),
         ("# " + "x" * MAX_BYTES, 1, 1, f"it is over {MAX_BYTES} bytes"),
