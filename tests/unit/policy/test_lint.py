@@ -234,6 +234,14 @@ registered = "enough"
     ]
 
 
+def test_open_doors_are_told_in_one_order():
+    document = read_document(BASIC)
+    assert document.policy is not None
+    names = frozenset("hgfedcba")
+    opened = replace(document, policy=replace(document.policy, allow=names))
+    assert [each.message[0] for each in lint(opened)] == sorted(names)
+
+
 def test_limits_of_different_things_in_one_scope_forestall_each_other_in_nothing():
     count = '[[limits]]\nper = "{}"\ntoken = "usdc"\ncount = 1\n'
     amount = '[[limits]]\nper = "{}"\ntoken = "usdc"\namount = "5000"\n'

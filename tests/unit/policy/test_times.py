@@ -159,6 +159,7 @@ def test_merging_changes_no_minute(spans, minute):
 def test_a_span_joins_the_last_one_and_not_the_first():
     spans = [Span(0, 10), Span(20, 30), Span(25, 40), Span(40, 41)]
     assert merged(spans) == (Span(0, 10), Span(20, 41))
+    assert merged([Span(0, 10), Span(20, 30), Span(25, 26)]) == (Span(0, 10), Span(20, 30))
     assert merged([Span(0, 50), Span(60, 70), Span(45, 46)]) == (Span(0, 50), Span(60, 70))
 
 
