@@ -103,11 +103,11 @@ WRITTEN = [
 ]  # fmt: skip
 
 
-PARTS = ["a", "A-1_", '""', "'.'", '"\\""', "'\"'"]
+PARTS = ["a", "A-1_", '""', "'.'", '"\\""', "'\"'", "''"]
 
 
 @pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("dot", [".", " .\t"])
+@pytest.mark.parametrize("dot", [".", " .\t", "\t. "])
 def test_a_key_has_fifty_parts_at_most(part, dot):
     for text in ("{} = 1", "x = 1\n[{}]", "x = [ {{ {} = 1 }} ]"):
         require_short_keys(text.format(dot.join([part] * 50)))
@@ -117,8 +117,16 @@ def test_a_key_has_fifty_parts_at_most(part, dot):
 
 @pytest.mark.parametrize(
     "text",
-    ["a" * 200_000, "a " * 100_000, '"' * 200_000, '"' + '\\"' * 100_000, "a.\n" * 60_000],
-    ids=["word", "words", "quotes", "escapes", "lines"],
+    [
+        *[word * 200_000 for word in ("a", "A", "0", "_", "-")],
+        "a " * 100_000,
+        '"' * 200_000,
+        '"' + '\\"' * 100_000,
+        "a.\n" * 60_000,
+        '"a\n".' * 60,
+        "'a\n'." * 60,
+    ],
+    ids=lambda text: ascii(text[:6]),
 )
 def test_what_is_no_long_key_is_looked_at_once(text):
     require_short_keys(text)
