@@ -101,7 +101,7 @@ class Review:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the review as JSON, for the record. Amounts, fees and nonces are decimal text, bytes 0x hex."""
+        """Return the review as JSON, for the record. Amounts and fees are decimal text, the rest is 0x hex."""
         return {
             "sentence": self.sentence,
             "kind": self.kind.value,
