@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from bursar.chains import evm
 from bursar.chains.evm import Scheme
@@ -77,7 +77,7 @@ def read_consent(
     data = _read_object(body)
     missing, by = data.get("missing"), data.get("consentedBy")
     digest = "0x" + request.digest.hex()
-    if data.get("digest") != digest or type(missing) is not int:
+    if data.get("digest") != digest or not isinstance(by, str) or not _is_count(missing):
         raise _not_the_contracts()
     return Consent(digest, _plain(by), missing, _policy(data))
 
@@ -132,11 +132,16 @@ def _policy(data: dict[str, Any]) -> dict[str, Any]:
     }
     version, receipt = found.get("version"), found.get("receipt")
     told: dict[str, Any] = {"reviewed": found.get("reviewed") is True, **texts}
-    if type(version) is int:
+    if _is_count(version):
         told["version"] = version
-    if isinstance(receipt, dict) and type(receipt.get("number")) is int:
-        told["receipt"] = {"number": receipt["number"], "hash": _plain(receipt.get("hash"))}
+    if isinstance(receipt, dict) and _is_count(receipt.get("number")):
+        told["receipt"] = {"number": receipt["number"], "hash": _plain(receipt.get("hash", ""))}
     return told
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    # A number of thousands of digits is one to JSON, and an error to whoever prints it.
+    return type(value) is int and 0 <= value < 2**63
 
 
 @dataclass(frozen=True, slots=True)
