@@ -19,6 +19,8 @@ from bursar.aws.remote import Api, ApiSigner, LambdaSigner, Patience
 from bursar.kms.client import KmsClient, Limits
 from bursar.kms.names import parse_endpoint
 from bursar.kms.sigv4 import Credentials
+from bursar.ledger.store import Store
+from bursar.policy.rulebook import Rulebook
 from bursar.signer import KmsSigner, Signer
 from tests.fakes.kms_server import Key, KmsServer
 
@@ -29,11 +31,15 @@ QUICK = Patience(first_wait=0.0)
 
 @dataclass
 class Door:
-    """A deployed function behind its API and its invocation. `script` replaces the API's answers, in order."""
+    """A deployed function behind its API and its invocation. `script` replaces the API's answers, in order.
+
+    `caller` is whom API Gateway found to be asking; an invocation tells nobody.
+    """
 
     function: Callable[[Any], dict[str, Any]]
     script: list[httpx2.Response | Exception] = field(default_factory=list)
     requests: list[httpx2.Request] = field(default_factory=list)
+    caller: str | None = None
 
     def api(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(request)
@@ -43,7 +49,7 @@ class Door:
                 raise planned
             return planned
         event = {
-            "requestContext": {"identity": {}},
+            "requestContext": {"identity": {"userArn": self.caller} if self.caller else {}},
             "headers": dict(request.headers),
             "body": request.content.decode(),
         }
@@ -78,6 +84,20 @@ class Stub:
         settings = {"KMS_KEY_ID": self.key.arn, "BURSAR_BLIND_SIGNING": "allowed"} | environ
         function = SigningFunction(settings, lambda _line: None, Edges(self.client))
         return Door(lambda event: function(event, SimpleNamespace(aws_request_id="lambda-1")))
+
+    def guarded(self, policy: str, store: Store, caller: str) -> Door:
+        """Return the door of a function with a policy, whose ledger is this store."""
+        settings = {
+            "KMS_KEY_ID": self.key.arn,
+            "BURSAR_POLICY_HASH": Rulebook.read(policy).hash,
+            "BURSAR_LEDGER_TABLE": "ledger",
+        }
+        edges = Edges(self.client, lambda _table, _seconds: store, policy.encode)
+        function = SigningFunction(settings, lambda _line: None, edges)
+        context = SimpleNamespace(
+            aws_request_id="lambda-1", get_remaining_time_in_millis=lambda: 1_400
+        )
+        return Door(lambda event: function(event, context), caller=caller)
 
     def signer(self, kind: str) -> Signer:
         kms = KmsSigner.open(self.client(), self.key.arn)
