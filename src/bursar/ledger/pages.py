@@ -147,7 +147,10 @@ class Taken:
             uses = {key: _use(*use) for key, use in body.items()}
         except (ValueError, TypeError):
             raise LedgerDamaged("an entry of a window in the ledger is none") from None
-        return cls(moment_of(at), operation, uses)
+        found = cls(moment_of(at), operation, uses)
+        if found.name != name:
+            raise LedgerDamaged("an entry of a window in the ledger is none")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +337,7 @@ def read_consent(name: str, text: str) -> Approval:
         LedgerDamaged: it is none.
     """
     parts = name.split("#", 2)
-    if len(parts) != 3:
+    if len(parts) != 3 or parts[0] != "consent":
         raise LedgerDamaged("a consent in the ledger is none")
     at = moment_of(read_json(text, "a consent").get("at"))
     try:

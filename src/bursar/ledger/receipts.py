@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from bursar.errors import LedgerDamaged
 from bursar.strict_json import NotStrictJson, loads
 
 GENESIS: Final = "0" * 64
+_HASH: Final = re.compile(r"\A[0-9a-f]{64}\Z", re.ASCII)
 _FIELDS: Final = {"book", "number", "previous", "at", "event", "body", "hash"}
 
 
@@ -60,7 +62,7 @@ class Head:
             return cls()
         body = read_json(text, "the head")
         number, digest = body.get("number"), body.get("hash")
-        if type(number) is not int or number < 1 or not isinstance(digest, str):
+        if not _is_number(number) or not isinstance(digest, str) or not _HASH.match(digest):
             raise LedgerDamaged("the head of the ledger is not one")
         return cls(number, digest)
 
@@ -117,7 +119,7 @@ def read_receipt(text: str | bytes) -> tuple[Receipt, str]:
     body = read_json(text, "a receipt")
     wrong = (
         set(body) != _FIELDS
-        or type(body["number"]) is not int  # True is an int to Python
+        or not _is_number(body["number"])
         or not isinstance(body["body"], dict)
         or not all(isinstance(body[name], str) for name in _FIELDS - {"number", "body"})
     )
@@ -170,6 +172,10 @@ def moment_of(text: Any) -> datetime:
     except (TypeError, ValueError, OverflowError):
         pass
     raise LedgerDamaged("a time in the ledger is none")
+
+
+def _is_number(value: Any) -> TypeGuard[int]:
+    return type(value) is int and value >= 1  # True is an int to Python
 
 
 def _no_float(_: str) -> Any:
