@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bursar.sandbox import aws
 from bursar.sandbox.processes import HOST, Keeper, free_ports, wait_until_ready
@@ -17,6 +18,9 @@ from tests.fakes.aws_root import ROOT
 
 # Where `make setup` puts the tools; a plain `pytest` finds them too.
 os.environ.setdefault("BURSAR_HOME", str(Path(__file__).parents[1] / ".bursar"))
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

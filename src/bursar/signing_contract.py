@@ -209,6 +209,10 @@ class BareSigner:
         signed = self._signer.sign_hash(request.message_hash, request.scheme)
         return Answer(signed, request.scheme, {"reviewed": False})
 
+    def sign_hash(self, message_hash: bytes, scheme: Scheme) -> SignedHash:
+        """Sign a bare hash, as `Signer.sign_hash`."""
+        return self._signer.sign_hash(message_hash, scheme)
+
     def consent(self, request: ApprovalRequest) -> Consent:
         """Refuse: where there is no policy nothing waits for a consent.
 
@@ -391,7 +395,7 @@ def internal_failure() -> Reply:
     return _failure(
         500,
         "internal_error",
-        "the signer failed; nothing was signed for you",
+        "the signer failed; nothing is released",
         "its operator finds the cause in the signer's log",
         retryable=False,
     )
@@ -516,7 +520,7 @@ def _outward(error: BursarError) -> tuple[str, str]:
         return "KMS turned the signer's call down", log
     if isinstance(error, LedgerError):
         again = "ask again in a moment; asking twice is safe" if error.retryable else log
-        return "the signer's own records could not be kept, so nothing is signed", again
+        return "the signer's own records could not be kept, so nothing is released", again
     if isinstance(error, SignatureError):
         return "KMS's answer failed the checks; nothing was released", log
     return "the signer is not set up rightly", log

@@ -87,8 +87,12 @@ PAYMENT = TransactionRequest({"id": "t-1"}, INTENT, ADDRESS, f"external-wallet:{
     [
         PAYMENT,
         replace(PAYMENT, scheme=Scheme.RAW, id="payroll-2026-11:0042", accept=("unverifiable",)),
-        replace(PAYMENT, intent=SignerChangeIntent("base", added=True, signer=ADDRESS)),
-        replace(PAYMENT, intent=SignerChangeIntent("base", added=False, signer=ADDRESS)),
+        replace(
+            PAYMENT, intent=SignerChangeIntent("base", added=True, signer=ADDRESS, validator=OTHER)
+        ),
+        replace(
+            PAYMENT, intent=SignerChangeIntent("base", added=False, signer=ADDRESS, validator=OTHER)
+        ),
         ApprovalRequest(HASH, PAYMENT.signer, {"id": "t-1"}, ADDRESS),
         ApprovalRequest(HASH, PAYMENT.signer, message_hash=HASH, scheme=Scheme.RAW),
     ],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bursar.aws.environment import (
     ALLOWED,
@@ -23,6 +23,7 @@ from bursar.chains import evm
 from bursar.chains.evm import KmsSignRequest
 from bursar.errors import ConfigError, InputError, KmsError, Refused
 from bursar.kms.client import KmsClient, Limits
+from bursar.kms.names import parse_key_name
 from bursar.kms.wire import KmsPublicKey, KmsSignature
 from bursar.ledger.book import Book, Pace
 from bursar.ledger.store import Store
@@ -46,9 +47,9 @@ def _open_kms(seconds: float) -> KmsDataPlane:
 
 
 def _open_store(table: str, seconds: float) -> Store:
-    from bursar.aws.ledger_table import LedgerTable
+    from bursar.aws.ledger_table import LIMITS, LedgerTable
 
-    return LedgerTable.from_environment(table, limits=Limits(deadline=seconds))
+    return LedgerTable.from_environment(table, limits=replace(LIMITS, deadline=seconds))
 
 
 def _read_policy() -> bytes:
@@ -120,7 +121,9 @@ class Container:
         table = self._environ.get(LEDGER_TABLE)
         if not table:
             raise ConfigError(f"{LEDGER_TABLE} is not set")
-        book = Book(self._edges.open_store(table, seconds), self._key_id(), Pace(deadline=seconds))
+        # So that a page takes no longer than a call of KMS: what is read, what is written, what is looked up.
+        third = seconds / 3
+        book = Book(self._edges.open_store(table, third), self._key_arn(), Pace(deadline=third))
         return Treasury(
             self._rules(), book, lambda: self.signer(seconds), blind_signing=self.blind_signing
         )
@@ -138,6 +141,13 @@ class Container:
         key_id = self._environ.get(KEY)
         if not key_id:
             raise ConfigError(f"{KEY} is not set")
+        return key_id
+
+    def _key_arn(self) -> str:
+        """Return the key's ARN, by which its ledger is found: another name for it would find an empty one."""
+        key_id = self._key_id()
+        if not parse_key_name(key_id).is_key_arn:
+            raise ConfigError(f"{KEY} is not the ARN of a key, which a policy needs")
         return key_id
 
     def _open(self, seconds: float) -> KmsSigner:

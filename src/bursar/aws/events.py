@@ -18,6 +18,8 @@ from bursar.signing_contract import MAX_BODY_BYTES, AnyRequest, Caller, Reply, p
 
 # curl's `--data` says the second of these unless told otherwise; the body is read as JSON either way.
 _CONTENT_TYPES = ("application/json", "application/x-www-form-urlencoded")
+# A path of 512 characters, a name of 64, and what stands before them (IAM user guide, "IAM and AWS STS quotas").
+_LONGEST_ARN = 1000
 _HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
 
 
@@ -67,8 +69,13 @@ def caller_in(event: Any) -> Caller:
     It is `caller_of` in the contract's words, and worth no more.
     """
     found = caller_of(event)
-    arn, request = found.get("claimedCaller"), found.get("apiRequestId")
-    return Caller(arn, found["via"], request, found.get("sourceIp"))
+    request, source = found.get("apiRequestId"), found.get("sourceIp")
+    if not is_api_event(event):
+        return Caller(None, found["via"])
+    # Whole: what is cut for the log may be somebody else's ARN.
+    arn = _mapping(event["requestContext"].get("identity")).get("userArn")
+    known = isinstance(arn, str) and len(arn) <= _LONGEST_ARN
+    return Caller(arn if known else None, found["via"], request, source)
 
 
 def result_of(event: Any, reply: Reply) -> dict[str, Any]:

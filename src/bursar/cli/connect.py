@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from bursar.crossmint.locators import WalletLocator
     from bursar.ledger.book import Book
     from bursar.policy.rulebook import Rulebook
-    from bursar.signing_contract import TransactionSigner
+    from bursar.signer import Signer
+    from bursar.signing.treasury import OwnTreasury
+    from bursar.signing_contract import BareSigner, TransactionSigner
     from bursar.transfers.reading import Reading
 
 
@@ -114,17 +116,15 @@ def treasury(
     from bursar.signing_contract import BareSigner
 
     with signer(shell, address, via) as opened:
-        if blind:
-            yield BareSigner(opened)
-        elif isinstance(opened, KmsSigner):
+        if isinstance(opened, KmsSigner):
             with _by_own_policy(shell, opened) as own:
-                yield own
+                yield BareSigner(own) if blind else own
         else:
-            yield opened
+            yield BareSigner(opened) if blind else opened
 
 
 @contextmanager
-def _by_own_policy(shell: Shell, opened: KmsSigner) -> Iterator[TransactionSigner]:
+def _by_own_policy(shell: Shell, opened: KmsSigner) -> Iterator[OwnTreasury | BareSigner]:
     from bursar.aws.cloud import Cloud
     from bursar.signing.treasury import OwnTreasury, Treasury
     from bursar.signing_contract import BareSigner, Caller
@@ -136,7 +136,24 @@ def _by_own_policy(shell: Shell, opened: KmsSigner) -> Iterator[TransactionSigne
         return
     caller = Caller(Cloud(shell.config.aws.region).caller_arn, "process")
     with _own_ledger(shell, opened.key.key_arn) as book:
-        yield OwnTreasury(Treasury(rules, book, lambda: opened), opened, caller)
+        # A bare hash that is asked for here by name still needs the policy's leave.
+        made = Treasury(rules, book, lambda: opened, blind_signing=True)
+        yield OwnTreasury(made, opened, caller)
+
+
+@contextmanager
+def hash_signer(shell: Shell, address: str | None, via: str | None = None) -> Iterator[Signer]:
+    """Open the signer of bare hashes the settings (or `via`) name. From here it goes by the settings' policy.
+
+    Raises:
+        ConfigError: as `signer`.
+    """
+    with signer(shell, address, via) as opened:
+        if isinstance(opened, KmsSigner):
+            with _by_own_policy(shell, opened) as own:
+                yield own
+        else:
+            yield opened
 
 
 @contextmanager

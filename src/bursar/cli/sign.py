@@ -56,7 +56,7 @@ def command(
         if scheme == Scheme.RAW:
             raise RequestError("a message is always signed as EIP-191", hint="leave out --scheme")
         payload, how = evm.eip191_text_digest(message or ""), Scheme.RAW
-    with connect.signer(shell, address, via) as signer, shell.waiting("signing"):
+    with connect.hash_signer(shell, address, via) as signer, shell.waiting("signing"):
         signed = signer.sign_hash(payload, how)
     shell.result(
         {

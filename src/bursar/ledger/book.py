@@ -88,7 +88,7 @@ class Book:
     ) -> tuple[Page, Receipt]:
         attempt = 0
         while True:
-            seen, head_text = self.look(question)
+            seen, head_text = self.look(question, end)
             # A page whose fate is unknown may arrive late, but never once the head has passed its number.
             for page, receipt in doubtful:
                 if receipt.number <= seen.head.number and self._is_written(receipt):
@@ -108,14 +108,17 @@ class Book:
             attempt += 1
             self._wait(attempt, end)
 
-    def look(self, question: Question) -> tuple[Seen, str | None]:
+    def look(self, question: Question, end: float | None = None) -> tuple[Seen, str | None]:
         """Return what the ledger holds of a question, and the head's own text. The head is read first.
+
+        `end` is when it has to be done, by the pace's own clock.
 
         Raises:
             LedgerUnavailable, LedgerDamaged, LedgerError: as `write`.
         """
         head_text = self.store.get(self.name, [HEAD]).get(HEAD)
         now = self._pace.now()
+        self._require_time(end)
         found = self.store.get(self.name, question.names)
         claims = {each: found.get(claim_name(each)) for each in question.claims}
         first = {each: found.get(recipient_name(each)) for each in question.recipients}
@@ -134,6 +137,7 @@ class Book:
                 for entry in self._range(question.seconds and spend_range(now, question.seconds))
             ),
         )
+        self._require_time(end)
         return seen, head_text
 
     def receipts(self, first: int = 1) -> Iterator[str]:
@@ -155,6 +159,13 @@ class Book:
 
     def _range(self, names: object) -> Iterator[tuple[str, str]]:
         return self.store.between(self.name, *names) if isinstance(names, tuple) else iter(())
+
+    def _require_time(self, end: float | None) -> None:
+        # A store that answers slowly must not outlast whoever waits for the page.
+        if end is not None and self._pace.monotonic() >= end:
+            raise LedgerUnavailable(
+                "the key's ledger answers too slowly", hint="ask again in a moment"
+            )
 
     def _put(self, page: Page, receipt: Receipt, head_text: str | None) -> None:
         change = Change(

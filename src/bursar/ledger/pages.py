@@ -56,9 +56,11 @@ class Operation:
     """What is remembered of one operation, by its hash: what must not happen twice is kept here.
 
     `transaction` is Crossmint's id of it. `asked_by` are the identities that asked for its signature: their own
-    consent never counts. `spend` is the entry of what it took from the windows, None where it took nothing.
+    consent never counts. `spend` is the entry of what it took from the windows, None where it took nothing, and
+    `took` what that was: keys to amount and count.
     `waiting`: it waits for consents. `signed` maps digests to signatures. `doubtful`: KMS may have signed it
-    without our knowing, so that what it took is never given back.
+    without our knowing, so that what it took is never given back. `reviewed`: it was looked at, so that a consent
+    has to look too.
     """
 
     transaction: str
@@ -68,6 +70,13 @@ class Operation:
     lease: Lease | None = None
     signed: Mapping[str, Signed] = field(default_factory=dict)
     doubtful: bool = False
+    reviewed: bool = False
+    took: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it was allowed once, so that it may have been signed."""
+        return bool(self.signed or self.lease or self.spend) or self.doubtful
 
     def to_text(self) -> str:
         """Return it as a store keeps it."""
@@ -83,6 +92,8 @@ class Operation:
                     for digest, each in self.signed.items()
                 },
                 "doubtful": self.doubtful,
+                "reviewed": self.reviewed,
+                "took": _uses_body(self.took),
             }
         )
 
@@ -106,13 +117,15 @@ class Operation:
                 Lease(_text(lease[0]), moment_of(lease[1])) if lease is not None else None,
                 {digest: Signed(*_all_text(each)) for digest, each in body["signed"].items()},
                 body["doubtful"],
+                body["reviewed"],
+                _uses(body["took"]),
             )
             _text(found.transaction)
             if found.spend is not None:
                 Taken.read(_text(found.spend), "{}")
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             raise LedgerDamaged("an operation in the ledger is none") from None
-        if not isinstance(found.waiting, bool) or not isinstance(found.doubtful, bool):
+        if any(type(each) is not bool for each in (found.waiting, found.doubtful, found.reviewed)):
             raise LedgerDamaged("an operation in the ledger is none")
         return found
 
@@ -132,7 +145,7 @@ class Taken:
 
     def to_text(self) -> str:
         """Return it as a store keeps it."""
-        return canonical({key: [str(amount), count] for key, (amount, count) in self.uses.items()})
+        return canonical(_uses_body(self.uses))
 
     @classmethod
     def read(cls, name: str, text: str) -> Taken:
@@ -144,7 +157,7 @@ class Taken:
         try:
             _, at, operation = name.split("#")
             body = read_json(text, "an entry of a window")
-            uses = {key: _use(*use) for key, use in body.items()}
+            uses = _uses(body)
         except (ValueError, TypeError):
             raise LedgerDamaged("an entry of a window in the ledger is none") from None
         found = cls(moment_of(at), operation, uses)
@@ -248,7 +261,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One receipt, and what is remembered differently from then on. `emptied` names what is given back."""
+    """One receipt, and what is remembered differently from then on. `emptied` names what is given back.
+
+    `verdict` is for whoever had the page written, and is kept nowhere: of several plans the one that was written
+    counts, so what was decided is asked of the page and never of the planner.
+    """
 
     event: Event
     body: Mapping[str, Any]
@@ -259,6 +276,7 @@ class Page:
     taken: Taken | None = None
     consent: Approval | None = None
     emptied: str | None = None
+    verdict: Any = None
 
     def entries(self) -> dict[str, str]:
         """Return the entries to write besides the receipt and the head."""
@@ -344,6 +362,14 @@ def read_consent(name: str, text: str) -> Approval:
         return Approval(parts[2], parts[1], at)
     except RequestError:
         raise LedgerDamaged("a consent in the ledger is none") from None
+
+
+def _uses_body(uses: Mapping[str, tuple[int, int]]) -> dict[str, list[Any]]:
+    return {key: [str(amount), count] for key, (amount, count) in uses.items()}
+
+
+def _uses(body: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    return {key: _use(*use) for key, use in body.items()}
 
 
 def _use(amount: Any, count: Any) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from bursar.policy.times import zone_named
 
 _MOST: Final = 2**256 - 1
 # Texts come from somebody else's answer and end up in messages, logs and records.
-_LONGEST: Final = 512
+_LONGEST: Final = 1024
 
 
 class Kind(StrEnum):

@@ -5,6 +5,7 @@ Ids: EIP-155, as registered in ethereum-lists/chains (`_data/chains/eip155-<id>.
 
 Crossmint names more chains than are listed. One whose id is not certain is left out on purpose: a wrong id
 would make every hash on that chain fail its review with a misleading reason, where a missing one says why.
+Hedera is left out as its coin has 8 decimals inside the EVM: a ceiling on fees in 18 would be none.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ _MAINNETS = {
     "chiliz": 88888,  # as in viem's chains; the register has another chain at this number
     "ethereum": 1,
     "flow": 747,
-    "hedera": 295,
     "lightlink": 1890,
     "mantle": 5000,
     "mode": 34443,
@@ -61,7 +61,6 @@ _TESTNETS = {
     "ethereum-goerli": 5,
     "ethereum-sepolia": 11155111,
     "flow-testnet": 545,
-    "hedera-testnet": 296,
     "lightlink-pegasus": 1891,
     "mantle-sepolia": 5003,
     "mode-sepolia": 919,

@@ -52,7 +52,7 @@ def require_signer_change(review: Review, intent: SignerChangeIntent) -> None:
     if call is None or not isinstance(change, SignerChange):
         doings = "; ".join(words(each.action) for each in review.calls[:3]) or "do nothing"
         raise _mismatch(f"it would {doings}")
-    asked = SignerChange(intent.added, intent.signer, change.validator)
+    asked = SignerChange(intent.added, intent.signer, intent.validator)
     _require_same("change", words(change), words(asked))
     if call.value:
         raise _mismatch(f"it sends {call.value} wei of the chain's coin along")

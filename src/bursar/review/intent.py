@@ -110,23 +110,29 @@ class Intent:
 class SignerChangeIntent:
     """One change of a wallet's signers that somebody asked for: an address to add or to remove.
 
+    `validator` is the contract that keeps the wallet's signers. Which one that is nothing in an operation proves,
+    so whoever asks has to know it.
+
     Raises:
-        AddressError: the signer is no EVM address.
+        AddressError: the signer or the validator is no EVM address.
         RequestError: the chain is not in the table of `review.chains`.
     """
 
     chain: str
     added: bool
     signer: str
+    validator: str
 
     def __post_init__(self) -> None:
         if not isinstance(self.chain, str) or self.chain not in CHAINS:
             raise RequestError(f"{shown(self.chain)} is not an EVM chain whose id bursar knows")
         object.__setattr__(self, "signer", _address(self.signer))
+        object.__setattr__(self, "validator", _address(self.validator))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the intent as JSON: `chain`, and `addSigner` or `removeSigner`."""
-        return {"chain": self.chain, "addSigner" if self.added else "removeSigner": self.signer}
+        """Return the intent as JSON: `chain`, `validator`, and `addSigner` or `removeSigner`."""
+        change = {"addSigner" if self.added else "removeSigner": self.signer}
+        return {"chain": self.chain, "validator": self.validator, **change}
 
 
 def read_intent(body: Mapping[str, Any]) -> Intent | SignerChangeIntent:
@@ -136,8 +142,8 @@ def read_intent(body: Mapping[str, Any]) -> Intent | SignerChangeIntent:
         RequestError, AddressError, AmountError: a field is missing, unknown or wrong.
     """
     for name, added in (("addSigner", True), ("removeSigner", False)):
-        if isinstance(body, dict) and set(body) == {"chain", name}:
-            return SignerChangeIntent(body["chain"], added, body[name])
+        if isinstance(body, dict) and set(body) == {"chain", "validator", name}:
+            return SignerChangeIntent(body["chain"], added, body[name], body["validator"])
     return Intent.read(body)
 
 

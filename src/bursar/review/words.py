@@ -29,8 +29,8 @@ def words(action: Action, named: Token | None = None) -> str:
             said = f"let {spender} take {token_words(token)} {much}"
         case TransferFrom(token, owner, recipient, amount):
             said = f"move {_amount(token, amount, named)} of {owner} to {recipient}"
-        case SignerChange(added, signer, _):
-            said = f"{'add' if added else 'remove'} the signer {signer}"
+        case SignerChange(added, signer, validator):
+            said = f"{'add' if added else 'remove'} the signer {signer} (validator {validator})"
         case AccountChange(function):
             said = f"change the wallet itself ({function})"
         case Delegated(code):

@@ -53,6 +53,7 @@ class Case:
     review: Review | None = None
     transaction: str = ""
     id: str | None = None
+    wallet: str = ""
 
     @property
     def scheme(self) -> Scheme:
@@ -66,15 +67,15 @@ class Case:
 
     @property
     def nonce(self) -> str:
-        """The operation's nonce, empty where it is not known."""
-        return hex(self.review.nonce) if self.review else ""
+        """What excludes another operation: the nonce where it is known, else nothing but being the same."""
+        return hex(self.review.nonce) if self.review else self.operation
 
     @property
     def claims(self) -> tuple[str, ...]:
         """The ids that pay once: Crossmint's, and the caller's own. Whose they are is part of them."""
-        if self.review is None:
+        if not self.wallet:
             return ()
-        wallet = f"{self.review.chain}:{self.review.wallet}"
+        wallet = f"{self.proposal.chain}:{self.wallet}"
         own = (f"id:{wallet}:{self.id}",) if self.id else ()
         return (f"transaction:{wallet}:{self.transaction}", *own)
 
@@ -155,6 +156,7 @@ def transaction_case(request: TransactionRequest, caller: Caller, rules: Ruleboo
         found,
         found.transaction,
         request.id,
+        found.wallet,
     )
 
 
@@ -254,7 +256,16 @@ def _unverified(request: TransactionRequest, caller: Caller) -> Case:
         digest="0x" + digest.hex(),
         wallet=shown["wallet"],
     )
-    return Case(message, digest, caller, shown, proposal, transaction=shown["transaction"] or "")
+    return Case(
+        message,
+        digest,
+        caller,
+        shown,
+        proposal,
+        transaction=shown["transaction"] or "",
+        id=request.id,
+        wallet=shown["wallet"],
+    )
 
 
 def _unverified_approval(

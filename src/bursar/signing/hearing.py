@@ -52,15 +52,21 @@ class Allowed:
     turn: Turn
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a page decides: why not, where it may not be signed; and the signature that is there already."""
+
+    refusal: PolicyViolation | NeedsApproval | AlreadySigned | None
+    earlier: Signed | None = None
+
+
 class Hearing:
-    """Decides one case. After the page was written, `refusal` and `earlier` say what came of it."""
+    """Decides one case: a plan of its page, whose verdict is a `Verdict`."""
 
     def __init__(self, case: Case, rules: Rulebook, turn: Turn) -> None:
         self.case = case
         self.rules = rules
         self._turn = turn
-        self.refusal: BursarError | None = None
-        self.earlier: Signed | None = None
 
     def __call__(self, seen: Seen) -> Page:
         """Return the page of the decision.
@@ -71,22 +77,29 @@ class Hearing:
         before = seen.operation or Operation("")
         proposal = self._judged(seen, before)
         decision = self._decide(seen, proposal)
-        self.refusal = self._replayed(seen, before) or _refusal(decision, self.case)
-        self.earlier = before.signed.get(_hex(self.case.digest)) if self.refusal is None else None
-        if self.refusal is None and self.earlier is None:
-            self._require_turn(before, seen)
-        after, taken = self._remembered(seen, before, decision)
+        verdict = self._verdict(seen, before, decision)
+        after, taken = self._remembered(seen, before, decision, verdict)
         return Page(
             Event.DECISION,
-            decision_body(self.case, self.rules, decision, self.refusal)
-            | {"proposal": proposal_body(proposal), "earlier": self.earlier is not None},
+            decision_body(self.case, self.rules, decision, verdict.refusal)
+            | {"proposal": proposal_body(proposal), "earlier": verdict.earlier is not None},
             self.case.operation,
             after,
-            self._claims(seen) if self.refusal is None else {},
+            self._claims(seen) if verdict.refusal is None else {},
             self._first_seen(seen, decision),
             taken,
             emptied=before.spend if taken and before.spend != taken.name else None,
+            verdict=verdict,
         )
+
+    def _verdict(self, seen: Seen, before: Operation, decision: Decision) -> Verdict:
+        refusal = self._replayed(seen, before) or _refusal(decision, self.case)
+        if refusal is not None:
+            return Verdict(refusal)
+        earlier = before.signed.get(_hex(self.case.digest))
+        if earlier is None:
+            self._require_turn(before, seen)
+        return Verdict(None, earlier)
 
     def _judged(self, seen: Seen, before: Operation) -> Proposal:
         # Whoever asked at any time is no other pair of eyes, whoever asks now.
@@ -102,20 +115,25 @@ class Hearing:
     def _replayed(self, seen: Seen, before: Operation) -> AlreadySigned | None:
         """Return the refusal of an operation, or an id, that was signed as something else."""
         hint = "do not sign it again; show both to whoever asked, and ask Crossmint"
-        if before.transaction and self.case.review and before.transaction != self.case.transaction:
+        if before.is_held and self._is_named_otherwise(before):
             return AlreadySigned(
                 f"this operation was asked for before as transaction {before.transaction}, "
                 f"not as {self.case.transaction}",
                 hint=hint,
             )
         for claim in seen.claims.values():
-            if claim.operation and claim.nonce != self.case.nonce:
+            other = claim.operation not in ("", self.case.operation)
+            if other and claim.nonce != self.case.nonce:
                 return AlreadySigned(
                     f"this payment was signed before as operation {claim.operation}; "
                     f"{self.case.operation} would pay it again",
                     hint=hint,
                 )
         return None
+
+    def _is_named_otherwise(self, before: Operation) -> bool:
+        named = before.transaction
+        return bool(named and self.case.review and named != self.case.transaction)
 
     def _require_turn(self, before: Operation, seen: Seen) -> None:
         lease = before.lease
@@ -126,25 +144,32 @@ class Hearing:
             )
 
     def _remembered(
-        self, seen: Seen, before: Operation, decision: Decision
+        self, seen: Seen, before: Operation, decision: Decision, verdict: Verdict
     ) -> tuple[Operation | None, Taken | None]:
         """Return what is remembered of the operation from now on, and what it takes from the windows."""
-        waits = isinstance(self.refusal, NeedsApproval)
-        if self.refusal is not None and not waits:
+        waits = isinstance(verdict.refusal, NeedsApproval)
+        if isinstance(verdict.refusal, AlreadySigned) or _is_strangers(decision):
             return None, None
+        # Whoever asked and was refused has asked all the same: their consent never counts.
         after = replace(
             before,
-            transaction=before.transaction or self.case.transaction,
             asked_by=self._asked(before),
-            waiting=waits,
+            reviewed=before.reviewed or self.case.review is not None,
         )
-        if waits or self.earlier is not None:
+        if verdict.refusal is not None and not waits:
+            return after, None
+        named = before.transaction if before.is_held else self.case.transaction
+        after = replace(after, transaction=named or self.case.transaction, waiting=waits)
+        if waits:
             return after, None
         taken = _taken(before, seen, self.case.operation, decision.reservations)
+        if taken is not None:
+            after = replace(after, spend=taken.name, took=taken.uses)
+        if verdict.earlier is not None:
+            return after, taken
         left_behind = before.lease is not None and not _has_turn(before, self._turn)
         return replace(
             after,
-            spend=taken.name if taken else before.spend,
             lease=Lease(self._turn.holder, seen.now + timedelta(seconds=self._turn.seconds)),
             # Whoever left a lease behind was stopped, and KMS may have signed for them.
             doubtful=before.doubtful or left_behind,
@@ -164,19 +189,23 @@ class Hearing:
         return Claim(operation, self.case.nonce, shared)
 
     def _first_seen(self, seen: Seen, decision: Decision) -> Mapping[str, Any]:
-        """Return the recipients who are known from now on: whoever may not ask makes nobody known."""
-        if any(each.rule.startswith("callers.") for each in decision.refusals):
+        """Return the recipients who are known from now on.
+
+        Whoever may not ask makes nobody known, and nobody is known before the policy lists them.
+        """
+        listed = self.rules.policy.recipients.allow
+        if _is_strangers(decision):
             return {}
-        return {each: seen.now for each in self.case.recipients if each not in seen.first_seen}
+        new = (each for each in self.case.recipients if each in listed)
+        return {each: seen.now for each in new if each not in seen.first_seen}
 
 
 class Hand:
-    """Records somebody's consent to a case that waits for it."""
+    """Records somebody's consent to a case that waits: a plan, whose verdict is how many more are missing."""
 
     def __init__(self, case: Case, rules: Rulebook) -> None:
         self.case = case
         self.rules = rules
-        self.missing = 0
 
     def __call__(self, seen: Seen) -> Page:
         """Return the page of the consent.
@@ -191,16 +220,21 @@ class Hand:
                 "nothing waits for this consent",
                 hint="whoever wants it signed asks first; it then waits for approval",
             )
+        if before.reviewed and self.case.review is None:
+            raise NotWaiting(
+                "what waits is a transaction, and a consent is to what it does",
+                hint="consent to the transaction, and not to its bare hash",
+            )
         for asker in sorted(before.asked_by):
             asked = replace(self.case.proposal, requested_by=asker)
             require_approver(self.rules.policy, asked, self.case.caller.arn)
         consent = Approval(who or "", _hex(self.case.digest), seen.now)
-        self.missing = self._missing(seen, before, consent)
+        missing_still = self._missing(seen, before, consent)
         body = {
             **_parties(self.case, self.rules),
-            "missing": self.missing,
+            "missing": missing_still,
         }
-        return Page(Event.CONSENT, body, consent=consent)
+        return Page(Event.CONSENT, body, consent=consent, verdict=missing_still)
 
     def _missing(self, seen: Seen, before: Operation, consent: Approval) -> int:
         counted = [c for c in seen.consents if identity_of(c.principal) not in before.asked_by]
@@ -241,7 +275,7 @@ def failure_page(allowed: Allowed, seen: Seen, failure: Json) -> Page:
         after = replace(after, doubtful=True)
     if not released:
         return Page(Event.FAILURE, body, case.operation, after)
-    after, freed = replace(after, spend=None), _freed(case, seen)
+    after, freed = replace(after, spend=None, took={}), _freed(case, seen)
     return Page(Event.FAILURE, body, case.operation, after, freed, emptied=before.spend)
 
 
@@ -307,16 +341,25 @@ def _taken(
 ) -> Taken | None:
     """Return what an operation takes. Signed once, it spends no more: its entry stays where it was.
 
-    Until then it spends when it is signed, however long ago somebody began.
+    Until then it spends when it is signed, however long ago somebody began. Looked at in another way, as a bare
+    hash say, it takes what both ways take: neither gives back what the other took.
     """
-    if not reservations:
+    uses = dict(before.took)
+    for each in reservations:
+        amount, count = uses.get(each.key, (0, 0))
+        uses[each.key] = (max(amount, each.amount), max(count, each.count))
+    if not uses or (before.signed and uses == before.took):
         return None
     at = Taken.read(before.spend, "{}").at if before.spend and before.signed else seen.now
-    return Taken(at, operation, {each.key: (each.amount, each.count) for each in reservations})
+    return Taken(at, operation, uses)
 
 
 def _has_turn(before: Operation, turn: Turn) -> bool:
     return before.lease is not None and before.lease.holder == turn.holder
+
+
+def _is_strangers(decision: Decision) -> bool:
+    return any(each.rule.startswith("callers.") for each in decision.refusals)
 
 
 def _left(before: Operation, turn: Turn) -> Operation:

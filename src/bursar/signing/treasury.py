@@ -10,9 +10,10 @@ with KmsClient.from_environment() as kms:
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from bursar.chains.evm import parse_signature
+from bursar.chains.evm import Scheme, parse_signature
 from bursar.errors import (
     BursarError,
     DigestError,
@@ -20,6 +21,7 @@ from bursar.errors import (
     KmsError,
     KmsProtocolError,
     LedgerDamaged,
+    LedgerError,
     NotAwaitingApproval,
     Refused,
     SignatureError,
@@ -41,6 +43,7 @@ from bursar.signing.hearing import (
     Hand,
     Hearing,
     Turn,
+    Verdict,
     failure_page,
     refused_body,
     signature_page,
@@ -106,11 +109,12 @@ class Treasury:
         case, signer = self._case(request, caller)
         turn = Turn(self._unique())
         hearing = Hearing(case, self.rules, turn)
-        _, receipt = self._book.write(case.question(self.rules.policy), hearing)
-        if hearing.refusal is not None:
-            raise hearing.refusal
-        if hearing.earlier is not None:
-            return self._answer(case, _again(hearing.earlier, case, signer.address), receipt)
+        page, receipt = self._book.write(case.question(self.rules.policy), hearing)
+        verdict: Verdict = page.verdict
+        if verdict.refusal is not None:
+            raise verdict.refusal
+        if verdict.earlier is not None:
+            return self._answer(case, _again(verdict.earlier, case, signer.address), receipt)
         allowed = Allowed(case, receipt.number, turn)
         signed = self._signed(allowed, signer)
         return self._answer(case, signed, self._record(allowed, signed))
@@ -132,8 +136,9 @@ class Treasury:
                 hint="look at the transaction again: it, or the scheme, is another one than you have seen",
             )
         hand = Hand(case, self.rules)
-        _, receipt = self._book.write(case.question(self.rules.policy), hand)
-        return Consent("0x" + case.digest.hex(), caller.arn or "", hand.missing, self._by(receipt))
+        page, receipt = self._book.write(case.question(self.rules.policy), hand)
+        missing: int = page.verdict
+        return Consent("0x" + case.digest.hex(), caller.arn or "", missing, self._by(receipt))
 
     def _case(self, request: SigningRequest, caller: Caller) -> tuple[Case, Signer]:
         """Return the case and who would sign it, or write down why there is none."""
@@ -165,7 +170,9 @@ class Treasury:
         except (KmsError, SignatureError) as error:
             failure = _failure(error)
             question = Question(case.operation, case.claims)
-            self._book.write(question, lambda seen: failure_page(allowed, seen, failure))
+            # Where that cannot be written, KMS's own word still tells more, and what was taken stays taken.
+            with suppress(LedgerError):
+                self._book.write(question, lambda seen: failure_page(allowed, seen, failure))
             raise
 
     def _record(self, allowed: Allowed, signed: SignedHash) -> Receipt:
@@ -190,7 +197,10 @@ class Treasury:
 
 
 class OwnTreasury:
-    """A treasury in this process, asked by whoever runs it: `caller` is who that is to AWS."""
+    """A treasury in this process, asked by whoever runs it: `caller` is who that is to AWS.
+
+    It is a signer of hashes too, where the policy allows blind signing.
+    """
 
     def __init__(self, treasury: Treasury, signer: Signer, caller: Caller) -> None:
         self._treasury = treasury
@@ -200,6 +210,11 @@ class OwnTreasury:
     def sign_transaction(self, request: TransactionRequest) -> Answer:
         """Sign by the policy, as `Treasury.sign`."""
         return self._treasury.sign(request, self._caller)
+
+    def sign_hash(self, message_hash: bytes, scheme: Scheme) -> SignedHash:
+        """Sign a bare hash by the policy, as `Treasury.sign`."""
+        request = DigestRequest(message_hash, self.address, scheme)
+        return self._treasury.sign(request, self._caller).signed
 
     def consent(self, request: ApprovalRequest) -> Consent:
         """Record a consent, as `Treasury.consent`."""

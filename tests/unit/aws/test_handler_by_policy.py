@@ -140,7 +140,9 @@ def test_each_refusal_has_its_status_and_code(guarded: Guarded) -> None:
     assert refused(guarded, other) == (403, "signer_mismatch")
     assert refused(guarded, desk.request(), f"{ACCOUNT}:user/mallory") == (403, "policy_violation")
     assert guarded.line["rule"] == "callers.allow"
-    change = desk.request(intent=SignerChangeIntent(scene.CHAIN, True, scene.OTHER))
+    change = desk.request(
+        intent=SignerChangeIntent(scene.CHAIN, True, scene.OTHER, scene.VALIDATOR)
+    )
     assert refused(guarded, change) == (403, "intent_mismatch")
     assert guarded.post(desk.request())[0] == 200
     again = desk.request(desk.waiting(numbered(1)))

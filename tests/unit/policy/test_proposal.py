@@ -69,11 +69,11 @@ def test_a_proposal_of_wrong_types_is_refused(wrong):
 
 
 def test_a_text_is_bounded_because_it_ends_up_in_messages_and_records():
-    assert Proposal(Kind.TRANSFER, chain="x" * 512).chain == "x" * 512
-    with pytest.raises(RequestError, match=r"^chain has more than 512 characters$"):
-        Proposal(Kind.TRANSFER, chain="x" * 513)
-    with pytest.raises(RequestError, match=r"^token has more than 512 characters$"):
-        Payment("x" * 513, None, None, None)
+    assert Proposal(Kind.TRANSFER, chain="x" * 1024).chain == "x" * 1024
+    with pytest.raises(RequestError, match=r"^chain has more than 1024 characters$"):
+        Proposal(Kind.TRANSFER, chain="x" * 1025)
+    with pytest.raises(RequestError, match=r"^token has more than 1024 characters$"):
+        Payment("x" * 1025, None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,6 @@ KNOWN = [
     ("ethereum-sepolia", 11155111, True),
     ("flow", 747, False),
     ("flow-testnet", 545, True),
-    ("hedera", 295, False),
-    ("hedera-testnet", 296, True),
     ("lightlink", 1890, False),
     ("lightlink-pegasus", 1891, True),
     ("mantle", 5000, False),

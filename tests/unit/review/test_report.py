@@ -82,7 +82,7 @@ UNKNOWN = f"call {THIEF} with 0xdeadbeef, which is unknown"
     [
         (kernel.Call(USDC, 0, APPROVE), f"let {THIEF} take token {USDC} up to 7 base units"),
         (kernel.Call(USDC, 0, TAKE), f"move 7 base units of token {USDC} of {OTHER} to {THIEF}"),
-        (kernel.Call(VALIDATOR, 0, REMOVE), f"remove the signer {OTHER}"),
+        (kernel.Call(VALIDATOR, 0, REMOVE), f"remove the signer {OTHER} (validator {VALIDATOR})"),
         (kernel.Call(WALLET, 0, UPGRADE), "change the wallet itself (upgradeTo)"),
         (kernel.Call(THIEF, 9, b"\xde\xad\xbe\xef"), f"{UNKNOWN}, sending 9 wei along"),
         (kernel.Call(THIEF, 0, b"\xde"), f"call {THIEF} with data, which is unknown"),

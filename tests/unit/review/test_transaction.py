@@ -280,7 +280,7 @@ def test_a_signer_change_is_shown_as_one() -> None:
     found = explain(doing(change), signer=SIGNER, wallet=WALLET)
     assert found.kind is ReviewKind.SIGNER_CHANGE
     assert found.to_dict()["kind"] == "signer_change"
-    assert found.sentence.startswith(f"add the signer {OTHER} on")
+    assert found.sentence.startswith(f"add the signer {OTHER} (validator {VALIDATOR}) on")
     mixed = explain(doing(PAY, change), signer=SIGNER, wallet=WALLET)
     assert mixed.kind is ReviewKind.OTHER
 

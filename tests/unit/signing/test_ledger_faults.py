@@ -172,7 +172,7 @@ def test_a_consent_by_a_name_that_is_too_long_to_be_one_is_damage() -> None:
     desk = used()
     entries = desk.store.books[desk.key]
     [name] = [each for each in entries if each.startswith("consent#")]
-    entries[name + "x" * 600] = entries[name]
+    entries[name + "x" * 1100] = entries[name]
     with pytest.raises(LedgerDamaged):
         desk.treasury.sign(desk.request(id="rent"), CALLER)
 

@@ -143,7 +143,7 @@ def test_an_unverified_message_that_is_not_ours_or_not_one_is_refused_all_the_sa
 def test_a_change_of_signers_needs_the_policys_leave() -> None:
     desk = Desk()
     transaction = desk.waiting(doing(change()))
-    asked = SignerChangeIntent(scene.CHAIN, True, MEMBER)
+    asked = SignerChangeIntent(scene.CHAIN, True, MEMBER, scene.VALIDATOR)
     with pytest.raises(PolicyViolation) as refused:
         desk.treasury.sign(desk.request(transaction, intent=asked), CALLER)
     assert refused.value.rule == "allow.signer_changes"
@@ -156,9 +156,9 @@ def test_a_change_of_signers_needs_the_policys_leave() -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        SignerChangeIntent(scene.CHAIN, True, STRANGER),
-        SignerChangeIntent(scene.CHAIN, False, MEMBER),
-        SignerChangeIntent("base", True, MEMBER),
+        SignerChangeIntent(scene.CHAIN, True, STRANGER, scene.VALIDATOR),
+        SignerChangeIntent(scene.CHAIN, False, MEMBER, scene.VALIDATOR),
+        SignerChangeIntent("base", True, MEMBER, scene.VALIDATOR),
         scene.INTENT,
     ],
     ids=["another signer", "removed, not added", "another chain", "a payment"],
@@ -172,7 +172,7 @@ def test_another_change_of_signers_than_was_asked_for_is_refused(asked: Any) -> 
 
 def test_a_payment_is_no_change_of_signers_and_a_mixture_is_neither() -> None:
     desk = Desk(policy=CHANGES)
-    asked = SignerChangeIntent(scene.CHAIN, True, MEMBER)
+    asked = SignerChangeIntent(scene.CHAIN, True, MEMBER, scene.VALIDATOR)
     mixture = desk.waiting(doing(change(), scene.PAY))
     for transaction in (desk.waiting(), mixture):
         for intent in (asked, scene.INTENT):
@@ -191,7 +191,7 @@ def test_a_switch_for_one_kind_opens_no_other() -> None:
             "unverifiable": desk.request(broken(desk), accept=("unverifiable",)),
             "signer_changes": desk.request(
                 desk.waiting(doing(change()), name="tx-2"),
-                intent=SignerChangeIntent(scene.CHAIN, True, MEMBER),
+                intent=SignerChangeIntent(scene.CHAIN, True, MEMBER, scene.VALIDATOR),
             ),
         }
         for name, request in requests.items():
