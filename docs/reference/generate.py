@@ -32,7 +32,7 @@ def errors() -> str:
         "",
         "Drawn from `bursar.errors` by `make docs`. The code is in `--json` output, in the signing",
         "function's answers and in its log. *HTTP* is what the function answers, *exit* the command's status:",
-        "1 failed, 2 wrong input, 3 refused, 4 not what was asked for, 5 outcome not known yet, 130 interrupted.",
+        "1 failed, 2 wrong input, 3 refused, 4 not what it should be, 5 outcome not known yet, 130 interrupted.",
         "",
         "| code | class | retry | HTTP | exit |",
         "| --- | --- | --- | --- | --- |",

@@ -14,6 +14,7 @@ from bursar.errors import (
     KmsThrottled,
     KmsTimeout,
     KmsUnavailable,
+    LedgerDamaged,
     LedgerUnavailable,
     NotAwaitingApproval,
     NotWaiting,
@@ -58,6 +59,7 @@ _BRANCH_EXIT: dict[type[BursarError], int] = {
     SigningInProgress: 5,
     KeyReplacementForbidden: 3,
     SignatureError: 4,
+    LedgerDamaged: 4,
     CrossmintOutcomeUnknown: 5,
     SettlementTimeout: 5,
     BursarError: 1,
@@ -72,7 +74,7 @@ def http_status(error: BursarError) -> int:
 def exit_status(error: BursarError) -> int:
     """Return the command line's exit status for this error.
 
-    1 failed, 2 wrong input, 3 refused, 4 not what was asked for (a transaction or a signature),
+    1 failed, 2 wrong input, 3 refused, 4 not what it should be (a transaction, a signature, a ledger),
     5 outcome not known yet.
     """
     return _nearest(_BRANCH_EXIT, type(error))

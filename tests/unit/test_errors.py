@@ -87,6 +87,8 @@ def test_a_retryable_error_is_never_the_caller_s_fault(kind: type[BursarError]) 
         (errors.KmsUnavailable, 503, 1),
         (errors.KmsAccessDenied, 502, 1),
         (errors.SettlementTimeout, 500, 5),
+        (errors.LedgerDamaged, 500, 4),
+        (errors.LedgerUnavailable, 503, 1),
         (errors.CrossmintOutcomeUnknown, 500, 5),
         (errors.RecipientWalletSanctioned, 500, 3),
     ],
