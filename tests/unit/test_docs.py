@@ -46,6 +46,14 @@ def test_every_setting_is_documented():
             assert f"BURSAR_{section}_{name}".upper() in page, f"{section}.{name}"
 
 
+def test_every_code_of_a_verification_is_documented():
+    from bursar.ledger.findings import Fault, Remark
+
+    page = (ROOT / "docs/reference/ledger.md").read_text()
+    for code in (*Fault, *Remark):
+        assert f"`{code.value}`" in page, code
+
+
 def test_every_make_target_the_docs_name_exists():
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in PAGES:

@@ -12,11 +12,13 @@ import click
 
 from bursar.cli import connect
 from bursar.cli.shell import Shell, listing, printable, shared_options
-from bursar.errors import ConfigError, LedgerDamaged
+from bursar.error_status import exit_status
+from bursar.errors import ConfigError, LedgerDamaged, RequestError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from bursar.ledger.book import Book
     from bursar.ledger.findings import Verification
     from bursar.ledger.verification import Known
 
@@ -61,15 +63,35 @@ def command() -> None:
 def export(shell: Shell, *, first: int, output: Path, via: str | None) -> None:
     """Write the ledger's receipts as JSON lines, one a line, as they are kept.
 
+    It says with which head the export ends: remember it elsewhere, and `verify --head` tells later whether the
+    ledger was cut off or written anew. A file is there only once it is whole.
+
     Needs dynamodb:GetItem and dynamodb:Query on the ledger's table.
     """
-    with connect.ledger(shell, via) as book, _writing(output) as file:
-        count = 0
+    with connect.ledger(shell, via) as book:
+        exported(shell, book, first, output)
+
+
+def exported(shell: Shell, book: Book, first: int, output: Path) -> None:
+    """Write a book's receipts from one number on.
+
+    Raises:
+        ConfigError: the file is there already, or cannot be written.
+        LedgerUnavailable, LedgerError: the ledger could not be read to its end; there is no file then.
+    """
+    count, last = 0, None
+    with _writing(output) as file:
         for text in _counted(shell, book.receipts(first), "exporting"):
             file.write(text + "\n")
-            count += 1
-    if str(output) != "-":
-        shell.result({"file": str(output), "receipts": count}, f"{count} receipts in {output}")
+            count, last = count + 1, text
+    head = _head_of(last)
+    if str(output) == "-":
+        shell.say(f"{count} receipts, head {head}")
+    else:
+        shell.result(
+            {"file": str(output), "receipts": count, "head": head},
+            f"{count} receipts in {output}, head {head}",
+        )
 
 
 @command.command("verify")
@@ -89,6 +111,11 @@ def export(shell: Shell, *, first: int, output: Path, via: str | None) -> None:
     help="A receipt that must be in it, remembered from earlier. Repeat it.",
 )
 @click.option(
+    "--after",
+    metavar="NUMBER:HASH",
+    help="The receipt before FILE's first: for an export that was made with --from.",
+)
+@click.option(
     "--policy-hash",
     "policies",
     multiple=True,
@@ -103,6 +130,7 @@ def verify(
     file: Path | None,
     address: str | None,
     heads: tuple[str, ...],
+    after: str | None,
     policies: tuple[str, ...],
     via: str | None,
 ) -> None:
@@ -118,11 +146,17 @@ def verify(
 
     Exits 4 where something is wrong.
     """
+    from bursar.ledger.receipts import Head
     from bursar.ledger.verification import Known, parse_head
     from bursar.ledger.verification import verify as verified
 
+    if after and file is None:
+        raise RequestError(
+            "--after is for a file: the live ledger is read from its first receipt on"
+        )
     known = Known(
         address or shell.config.signer.address,
+        start=parse_head(after) if after else Head(),
         heads=[parse_head(each) for each in heads],
         policy_hashes=list(policies) or None,
     )
@@ -133,7 +167,7 @@ def verify(
         found = _verify_live(shell, known, via)
     shell.result(found.to_dict(), _told(found))
     if not found.sound:
-        raise click.exceptions.Exit(4)
+        raise click.exceptions.Exit(exit_status(LedgerDamaged("")))
 
 
 def _verify_live(shell: Shell, known: Known, via: str | None) -> Verification:
@@ -168,6 +202,7 @@ def _told(found: Verification) -> RenderableType:
         lines.append(listing(("receipt", "note", ""), notes))
     if found.unlisted:
         lines.append(printable(f"and {found.unlisted} more"))
+    lines += [printable(step) for step in _next_steps(found)]
     if found.sound:
         whose = f" by {found.address}" if found.address else ""
         lines.append(
@@ -184,6 +219,28 @@ def _told(found: Verification) -> RenderableType:
     return Text("\n").join(lines)
 
 
+def _next_steps(found: Verification) -> Iterator[str]:
+    from bursar.ledger.findings import Fault, Remark
+
+    faults = {each.code for each in found.problems}
+    if Remark.OUTCOME_UNKNOWN in {each.code for each in found.notes}:
+        yield "of an unknown outcome CloudTrail knows whether KMS signed: bursar aws audit"
+    if faults & {Fault.NO_DECISION, Fault.SECOND_OUTCOME, Fault.OTHER_OPERATION}:
+        yield "a signature that no decision allowed: disable the key in KMS, then ask who signed: bursar aws audit"
+    if faults & {Fault.MISSING, Fault.HEAD_MISSING} and found.first and found.first[0] > 1:
+        yield "an export that begins later is checked with --after, and the head before it"
+
+
+def _head_of(text: str | None) -> str | None:
+    """Return the head that a receipt is, None where it is none."""
+    from bursar.ledger.receipts import read_receipt
+
+    try:
+        return str(read_receipt(text)[0].head) if text else None
+    except LedgerDamaged:
+        return None
+
+
 def _counted(shell: Shell, texts: Iterable[str], what: str) -> Iterator[str]:
     """Yield the texts, showing how many there were on a terminal."""
     if shell.json or not shell.err.is_terminal:
@@ -198,12 +255,20 @@ def _counted(shell: Shell, texts: Iterable[str], what: str) -> Iterator[str]:
 
 @contextmanager
 def _writing(output: Path) -> Iterator[IO[str]]:
+    """Yield a new file, which is taken away again unless it was written to its end.
+
+    Half an export is a sound chain to whoever does not remember its head.
+    """
     if str(output) == "-":
         yield sys.stdout
         return
     try:
         with output.open("x", encoding="utf-8") as file:
-            yield file
+            try:
+                yield file
+            except BaseException:
+                output.unlink(missing_ok=True)
+                raise
     except OSError as problem:
         raise ConfigError(f"{output} cannot be written: {type(problem).__name__}") from None
 

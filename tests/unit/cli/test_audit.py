@@ -3,11 +3,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bursar.cli.audit import exported
 from bursar.cli.main import run
+from bursar.cli.shell import Shell
+from bursar.errors import ConfigError, LedgerUnavailable
 from bursar.ledger.book import Book
 from tests.unit.signing.scene import CALLER, KEY, Desk
 
@@ -55,6 +59,56 @@ def test_an_export_that_was_cut_short_is_found_by_a_remembered_head(capsys, expo
     head = str(Book(desk.store, KEY).head())
     status, out = verify(capsys, str(export), "--head", head)
     assert (status, "head_missing" in out) == (4, True)
+
+
+def test_a_part_of_the_ledger_is_checked_after_the_head_before_it(capsys, export):
+    lines = export.read_text().splitlines()
+    export.write_text("\n".join(lines[2:]))
+    before = json.loads(lines[1])
+    status, out = verify(capsys, str(export))
+    assert (status, "1 to 2 are missing" in out, "--after" in out) == (4, True, True)
+    assert verify(capsys, str(export), "--after", f"2:{before['hash']}")[0] == 0
+    assert verify(capsys, str(export), "--after", f"2:{'0' * 64}")[0] == 4
+    assert run(["audit", "verify", "--after", f"2:{before['hash']}"]) == 2
+    assert "for a file" in capsys.readouterr().err
+
+
+def test_an_unknown_outcome_and_a_signature_nobody_allowed_have_a_next_step(capsys, export):
+    lines = export.read_text().splitlines()
+    export.write_text("\n".join(lines[:5]))
+    status, out = verify(capsys, str(export))
+    assert (status, "outcome_unknown" in out, "bursar aws audit" in out) == (0, True, True)
+    export.write_text("\n".join([*lines[:4], lines[5]]))
+    status, out = verify(capsys, str(export))
+    assert (status, "no_decision" in out, "disable the key" in out) == (4, True, True)
+
+
+def test_an_export_says_where_it_ends_and_is_checked_as_it_is(capsys, desk, tmp_path):
+    book, file = Book(desk.store, KEY), tmp_path / "receipts.jsonl"
+    exported(Shell(json=True), book, 1, file)
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"file": str(file), "receipts": 6, "head": str(book.head())}
+    assert verify(capsys, str(file), "--head", said["head"])[0] == 0
+    exported(Shell(), book, 5, Path("-"))
+    out, err = capsys.readouterr()
+    assert out.splitlines() == file.read_text().splitlines()[4:]
+    assert err == f"2 receipts, head {book.head()}\n"
+
+
+def test_an_export_never_writes_over_a_file_and_never_leaves_half_of_one(desk, tmp_path):
+    class Failing(Book):
+        def receipts(self, first: int = 1) -> Iterator[str]:
+            yield next(super().receipts(first))
+            raise LedgerUnavailable("the table is gone")
+
+    file = tmp_path / "receipts.jsonl"
+    with pytest.raises(LedgerUnavailable):
+        exported(Shell(), Failing(desk.store, KEY), 1, file)
+    assert not file.exists()
+    file.write_text("kept")
+    with pytest.raises(ConfigError, match="FileExistsError"):
+        exported(Shell(), Book(desk.store, KEY), 1, file)
+    assert file.read_text() == "kept"
 
 
 @pytest.mark.parametrize("head", ["", "6", "6:", "0:" + "0" * 64, "x:" + "0" * 64])
