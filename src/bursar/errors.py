@@ -83,6 +83,7 @@ response, header or secret, and they pickle.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 
@@ -358,14 +359,27 @@ class SigningServiceDenied(SigningServiceError):
 class SigningServiceRefused(SigningServiceError):
     """The deployed signer turned the request down.
 
-    `reason` is the code the signer gave, for example `blind_signing_disabled`.
+    `reason` is the code the signer gave, for example `policy_violation`, and `details` what it says besides: the
+    `rule`, `value` and `limit` of a policy's, or `digest`, `missing` and `notFrom` where others must consent.
     """
 
     code = "signing_service_refused"
 
-    def __init__(self, message: str, *, hint: str | None = None, reason: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        reason: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(message, hint=hint)
         self.reason = reason
+        self.details = details if isinstance(details, dict) else {}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error body, with the signer's own code as `reason` and what it says besides."""
+        return {**self.details, **super().to_dict(), "reason": self.reason}
 
 
 class SigningServiceUnavailable(SigningServiceError):

@@ -56,6 +56,10 @@ class PolicyChange:
                 f"policy: its rules changed and its version did not rise ({self.before.version} → "
                 f"{self.after.version}): records of the two cannot be told apart by it"
             )
+        if self.before and self.after and self.changes and not (self.removed or self.added):
+            found.append(
+                "policy: what it means changes, and none of its words do: compare the files before you say yes"
+            )
         if self.before and not self.after:
             found.append("policy: it is taken away; the function signs without rules of its own")
         if not self.readable:

@@ -14,6 +14,8 @@ from bursar.policy.document import FILE, read_document
 from bursar.policy.findings import Finding
 from bursar.policy.lint import lint
 from bursar.policy.model import Policy
+from bursar.review.chains import CHAINS
+from bursar.review.tokens import DECIMALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ class PolicyPlan:
 
     @property
     def allows_blind_signing(self) -> bool:
-        """Does it let bare hashes be signed?"""
-        return "blind_signing" in self.policy.allow
+        """Does it let anything be signed that nobody can look at?"""
+        return not self.policy.allow.isdisjoint(("blind_signing", "unverifiable"))
 
 
 def read_policy_plan(data: bytes, source: str = FILE) -> tuple[PolicyPlan, tuple[Finding, ...]]:
@@ -51,7 +53,7 @@ def read_policy_plan(data: bytes, source: str = FILE) -> tuple[PolicyPlan, tuple
         ConfigError: it is no policy, or contradicts itself: the first error, with its line.
     """
     document = read_document(data)
-    findings = lint(document)
+    findings = lint(document, chains=CHAINS, decimals=DECIMALS)
     errors = [each for each in findings if each.severity == "error"]
     if errors or document.policy is None:
         first, more = errors[0], len(errors) - 1
@@ -78,6 +80,12 @@ def deployment_warnings(plan: PolicyPlan, *, blind_signing: bool) -> tuple[str, 
         )
     if plan.allows_blind_signing and not blind_signing:
         found.append(
-            "the policy allows blind_signing, and it stays off: that takes --allow-blind-signing too"
+            "the policy allows what nobody can look at (blind_signing or unverifiable), and it stays off: that "
+            "takes --allow-blind-signing too"
+        )
+    if policy.calls_at_most > 1:
+        found.append(
+            f"calls_at_most is {policy.calls_at_most}, and the signer compares a transaction with one payment: "
+            "it signs one call"
         )
     return tuple(found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeGuard
 
 from bursar.chains import evm
@@ -152,6 +153,7 @@ class _ReportedError:
     message: str
     hint: str | None
     retryable: bool
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _read_error(body: bytes) -> _ReportedError:
@@ -163,7 +165,23 @@ def _read_error(body: bytes) -> _ReportedError:
     except (RequestError, TypeError, KeyError, AttributeError, IndexError):
         return _ReportedError(None, "", None, retryable=False)
     hint = _plain(hint) if isinstance(hint, str) else None
-    return _ReportedError(_plain(code), _plain(message), hint, error.get("retryable") is True)
+    retryable = error.get("retryable") is True
+    return _ReportedError(_plain(code), _plain(message), hint, retryable, _details(error))
+
+
+def _details(error: dict[str, Any]) -> dict[str, Any]:
+    """Return what a refusal says besides, as far as it is of the contract's form."""
+    found: dict[str, Any] = {
+        name: _plain(error[name])
+        for name in ("rule", "value", "limit", "digest")
+        if isinstance(error.get(name), str)
+    }
+    missing, others = error.get("missing"), error.get("notFrom")
+    if type(missing) is int and 0 <= missing < 100:
+        found["missing"] = missing
+    if isinstance(others, list) and all(isinstance(each, str) for each in others):
+        found["notFrom"] = [_plain(each) for each in others[:20]]
+    return found
 
 
 def _gateway_message(body: bytes) -> str:
@@ -211,4 +229,6 @@ def _service_error(status: int, told: _ReportedError) -> SigningServiceError:
         return SigningServiceUnavailable(told.message, hint=told.hint)
     if status >= 500:
         return SigningServiceError(f"{told.message} ({told.code})", hint=told.hint)
-    return SigningServiceRefused(told.message, hint=told.hint, reason=told.code)
+    return SigningServiceRefused(
+        told.message, hint=told.hint, reason=told.code, details=told.details
+    )

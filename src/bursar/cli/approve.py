@@ -26,7 +26,10 @@ def command(
     Your consent is for that digest alone, is recorded with your AWS identity, and counts for as long as the policy
     says. Nobody approves what they asked for themselves. Nothing is signed or paid: whoever asked signs again.
 
-    Needs execute-api:Invoke. Scope: wallets:transactions.read.
+    `bursar transfer approve` is something else: it hands a signature in to Crossmint.
+
+    Needs execute-api:Invoke, and BURSAR_SIGNER_API_URL where you may not look at the stack. Scopes: wallets.read
+    and wallets:transactions.read.
     """
     from bursar.crossmint.locators import SignerLocator
     from bursar.signing_contract import ApprovalRequest
@@ -56,3 +59,7 @@ def command(
             "policy": consent.policy.get("hash"),
         }
     )
+    if consent.missing:
+        shell.say(f"{consent.missing} more must consent")
+    else:
+        shell.say("nobody else has to consent: whoever asked asks again, with the same --id")

@@ -165,9 +165,20 @@ def verify(
             found = verified(_counted(shell, lines, "checking"), known)
     else:
         found = _verify_live(shell, known, via)
+    if file is not None and _is_none(found):
+        raise RequestError(
+            f"{file} holds no receipts",
+            hint="it is not what `bursar audit export` wrote; name another file",
+        )
     shell.result(found.to_dict(), _told(found))
     if not found.sound:
         raise click.exceptions.Exit(exit_status(LedgerDamaged("")))
+
+
+def _is_none(found: Verification) -> bool:
+    """Tell whether nothing at all could be read as a receipt."""
+    kinds = {each.code.value for each in found.problems}
+    return found.counts.receipts > 0 and found.last is None and kinds == {"not_a_receipt"}
 
 
 def _verify_live(shell: Shell, known: Known, via: str | None) -> Verification:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bursar.chains import evm
 from bursar.cli.config import API_KEY_VARIABLE
 from bursar.cli.shell import Shell
-from bursar.errors import ConfigError, NotAwaitingApproval
+from bursar.errors import AwsAccessDenied, BursarError, ConfigError, NotAwaitingApproval
 from bursar.signer import KmsSigner
 
 if TYPE_CHECKING:
@@ -197,6 +197,16 @@ def _own_ledger(shell: Shell, key_arn: str) -> Iterator[Book]:
         yield Book(store, key_arn)
 
 
+def deployed_policy(shell: Shell) -> str | None:
+    """Return the hash of the policy that the deployed signer goes by; None where there is none to be seen."""
+    if shell.config.signer.via == "kms":
+        return None
+    try:
+        return _stack_outputs(shell).get("PolicyHash")
+    except BursarError:
+        return None
+
+
 def rulebook(shell: Shell) -> Rulebook | None:
     """Return the settings' policy, None where they name none.
 
@@ -256,7 +266,14 @@ def _stack_outputs(shell: Shell) -> Mapping[str, str]:
     from bursar.aws.cloud import Cloud
     from bursar.aws.stacks import find_stack
 
-    stack = find_stack(Cloud(shell.config.aws.region), shell.config.aws.stack)
+    try:
+        stack = find_stack(Cloud(shell.config.aws.region), shell.config.aws.stack)
+    except AwsAccessDenied as denied:
+        denied.hint = (
+            "whoever only asks for signatures needs no right to look at the stack: set BURSAR_SIGNER_API_URL to "
+            "its output ApiUrl"
+        )
+        raise
     if stack is None or "ApiId" not in stack.outputs:
         raise ConfigError(
             f"the stack {shell.config.aws.stack} has no signing API",

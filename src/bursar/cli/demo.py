@@ -26,7 +26,7 @@ MOST = "50.00"
 DECIMALS = 6
 POLICY = "policy.toml"
 TREASURER = "arn:aws:iam::000000000000:user/treasury-app"
-_SHOWN = ("callers.allow", "tokens.usdc", "recipients.allow")
+_SHOWN = ("callers.allow", "tokens.usdc", "recipients.allow", "limits[usdc, 1 day]")
 COMMAND_SECONDS = 120
 _WORKING = {
     ("aws", "deploy"): "CloudFormation creates the key, the role, the function and the API",

@@ -28,11 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What is to be judged, in the policy's words and in a sentence, and what the ledger holds of it."""
+    """What is to be judged, in the policy's words and in a sentence, and what the ledger holds of it.
+
+    `deployed` is the hash of the policy that the deployed signer goes by, None where that is not known.
+    """
 
     proposal: Proposal
     sentence: str | None = None
     seen: Seen | None = None
+    deployed: str | None = None
 
     def circumstances(self, policy: Policy, now: datetime) -> Circumstances:
         """Return the circumstances as the ledger has them."""
@@ -65,7 +69,8 @@ def look(shell: Shell, rules: Rulebook, record_id: str, wallet: str | None, by: 
     digest = "0x" + found.digest(Scheme(shell.config.signer.scheme)).hex()
     proposal = proposal_of(found, Caller(by, "process"), digest, rules.policy)
     seen = _seen(shell, rules.policy, proposal)
-    return Looked(_with_consents(proposal, seen), found.sentence, seen)
+    deployed = connect.deployed_policy(shell)
+    return Looked(_with_consents(proposal, seen), found.sentence, seen, deployed)
 
 
 def decided(shell: Shell) -> list[Record]:

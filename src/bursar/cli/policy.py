@@ -60,9 +60,10 @@ def check(shell: Shell, file: Path) -> None:
     from bursar.policy.lint import lint
     from bursar.policy.words import describe
     from bursar.review.chains import CHAINS
+    from bursar.review.tokens import DECIMALS
 
     document = read_document(_read(file))
-    findings, policy = lint(document, chains=CHAINS), document.policy
+    findings, policy = lint(document, chains=CHAINS, decimals=DECIMALS), document.policy
     well = all(finding.severity != "error" for finding in findings)
     sentences = describe(policy) if policy else ()
     data = {
@@ -126,8 +127,11 @@ def new(
     """
     from bursar.cli import connect
     from bursar.crossmint.locators import TokenLocator
-    from bursar.policy.document import read_policy
+    from bursar.policy.document import read_document, read_policy
     from bursar.policy.draft import Draft
+    from bursar.policy.lint import lint
+    from bursar.review.chains import CHAINS
+    from bursar.review.tokens import DECIMALS
 
     locator = TokenLocator.parse(token or shell.config.wallet.token)
     meant = connect.reading(shell).token(locator)
@@ -140,11 +144,15 @@ def new(
         per_transfer,
         per_day,
         fee_at_most,
-        dict(_recipient(each) for each in recipients),
-        callers or (_whoever_this_is(shell),),
-        shell.config.wallet.factories,
+        recipients=dict(_recipient(each) for each in recipients),
+        callers=callers or (_whoever_this_is(shell),),
+        wallet_factories=shell.config.wallet.factories,
     )
     read_policy(draft.text, str(output or "the policy"))
+    document = read_document(draft.text)
+    for finding in lint(document, chains=CHAINS, decimals=DECIMALS):
+        shell.say(f"{finding.severity}: {finding.message}")
+    shell.say(f"who may ask: {', '.join(draft.callers)}")
     if output is None:
         shell.result({"policy": draft.text}, draft.text.rstrip("\n"))
         return
@@ -152,7 +160,8 @@ def new(
         with output.open("x", encoding="utf-8") as file:
             file.write(draft.text)
     except OSError as problem:
-        raise ConfigError(f"{output} cannot be written: {type(problem).__name__}") from None
+        what = "is there already" if isinstance(problem, FileExistsError) else "cannot be written"
+        raise ConfigError(f"{output} {what}", hint="name another file") from None
     shell.result({"file": str(output), "policy": draft.text}, f"{output} is written")
 
 
@@ -223,6 +232,11 @@ def explain(
     now = _moment(at)
     if found.sentence:
         shell.say(found.sentence)
+    if found.deployed not in (None, rules.hash):
+        shell.say(
+            f"warning: {policy_file} ({rules.hash}) is not the policy that is deployed ({found.deployed}): "
+            "the signer may decide otherwise"
+        )
     if records is None and found.seen is not None:
         circumstances = found.circumstances(rules.policy, now)
     else:

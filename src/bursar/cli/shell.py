@@ -176,7 +176,11 @@ def report(shell: Shell, error: BursarError) -> int:
     else:
         from rich.text import Text
 
-        shell.err.print(Text("error: ", "red") + printable(error.message))
+        line = Text("error: ", "red") + printable(error.message)
+        # Where somebody else refused, their own code is what the pages' tables go by.
+        if reason := getattr(error, "reason", None):
+            line += Text("  ") + Text("[", "dim") + printable(str(reason)) + Text("]", "dim")
+        shell.err.print(line)
         if error.hint:
             shell.err.print(Text("hint: ", "yellow") + printable(error.hint))
         for name, value in shell.context.items():

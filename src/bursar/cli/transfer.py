@@ -141,6 +141,11 @@ def start(shell: Shell, /, **options: Any) -> None:
 @command.command("sign")
 @click.argument("transaction_id")
 @_payment_options
+@click.option(
+    "--id",
+    "transfer_id",
+    help="Your id of this payment, as you started it: it is never signed twice.",
+)
 @VIA
 @BLIND
 @shared_options
@@ -158,7 +163,8 @@ def sign(
     from bursar.transfers import steps
     from bursar.transfers.intent import require_match
 
-    intent = _intent(shell, transfer_id=transaction_id, direct=False, **options)
+    own_id = options.pop("transfer_id")
+    intent = _intent(shell, transfer_id=own_id or transaction_id, direct=False, **options)
     with connect.crossmint(shell) as client:
         transaction = client.get_transaction(intent.wallet, transaction_id)
         sender = client.get_wallet(intent.wallet).address
@@ -171,7 +177,7 @@ def sign(
             connect.treasury(shell, address, via, blind=blind) as signer,
             shell.waiting("signing"),
         ):
-            answer = steps.sign(transaction, found, signer, _scheme(shell))
+            answer = steps.sign(transaction, found, signer, _scheme(shell), own_id)
     shell.result({**_data(transaction), **_signed(answer), "review": found.sentence})
 
 

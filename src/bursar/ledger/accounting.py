@@ -45,6 +45,9 @@ class Accounting:
         self._begin = begin
         self._open: dict[int, Subject] = {}
         self._closed: OrderedDict[int, None] = OrderedDict()
+        self._consents: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._forgotten = False
+        self._at = ""
 
     def take(self, receipt: Receipt) -> None:
         """Check what a receipt says, by itself and against those before it."""
@@ -54,6 +57,7 @@ class Accounting:
             Event.FAILURE: self._take_failure,
             Event.CONSENT: self._take_consent,
         }
+        self._at = receipt.at
         taker = takers.get(receipt.event)
         if taker is None:
             self._problem(receipt.number, Fault.BAD_BODY, "its event is none that there is")
@@ -98,6 +102,7 @@ class Accounting:
             self._problem(
                 number, Fault.NOT_ALLOWED, "it allows a transaction that was not reviewed"
             )
+        self._check_consents(number, decided)
         if self._policies is not None and not (
             decided.policies and decided.policies <= self._policies
         ):
@@ -122,6 +127,19 @@ class Accounting:
         consented: Consented = read_consent(body)
         self._findings.counts.consents += 1
         self._check_subject(number, consented.subject, consented.reviewed)
+        self._consents[consented.by or "", consented.subject.digest or "", self._at] = None
+        if len(self._consents) > _REMEMBERED:
+            self._consents.popitem(last=False)
+            self._forgotten = True
+
+    def _check_consents(self, number: int, decided: Decided) -> None:
+        # Those of before the first receipt, or long ago, cannot be looked up.
+        if self._begin or self._forgotten:
+            return
+        for by, digest, at in sorted(decided.consents - self._consents.keys()):
+            self._problem(
+                number, Fault.NO_CONSENT, f"no receipt of the consent of {by} to {digest} at {at}"
+            )
 
     def _check_subject(self, number: int, subject: Subject, reviewed: str | None = None) -> None:
         if reviewed is not None and reviewed != subject.operation:

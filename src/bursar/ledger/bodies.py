@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, NoReturn, TypeVar
 
 from bursar.chains.evm import Scheme
 from bursar.errors import LedgerDamaged
+from bursar.ledger.receipts import moment_text
 from bursar.policy.decision import Outcome
+from bursar.policy.principals import identity_of
 
 T = TypeVar("T")
 
@@ -34,7 +37,8 @@ class Decided:
 
     Both are None where there is no review, or no decision of a policy. `blind`: the request asks for a bare hash,
     or accepts what cannot be verified. `policies` are the hashes of the policy that are stated, 64 hex digits.
-    `earlier`: what was signed before was handed out again, and nothing new was signed.
+    `earlier`: what was signed before was handed out again, and nothing new was signed. `consents` are those that
+    counted: whose, to which digest, and when, as `moment_text` has it.
     """
 
     subject: Subject
@@ -45,6 +49,7 @@ class Decided:
     policies: frozenset[str]
     refused: bool
     earlier: bool
+    consents: frozenset[tuple[str, str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +74,11 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Consented:
-    """A consent to a digest."""
+    """A consent to a digest; `by` is whose, None where that is not known."""
 
     subject: Subject
     reviewed: str | None
+    by: str | None = None
 
 
 class Fields:
@@ -141,6 +147,10 @@ class Fields:
             self._refuse(name, "a list of objects")
         return [Fields(each, f"{self._where}{name}[].") for each in found]
 
+    def has(self, name: str) -> bool:
+        """Tell whether a member is there."""
+        return name in self._body
+
     def is_null(self, name: str) -> bool:
         """Tell whether a member is null. It has to be there."""
         if name not in self._body:
@@ -183,6 +193,7 @@ def read_decision(body: Mapping[str, Any]) -> Decided:
         _policies(fields, decision),
         not fields.is_null("refusal"),
         fields.flag("earlier"),
+        _consents(fields),
     )
 
 
@@ -225,13 +236,31 @@ def read_consent(body: Mapping[str, Any]) -> Consented:
     """
     fields = Fields(body)
     subject = Subject(fields.hash("operation"), fields.hash("digest"), None)
-    fields.section("caller")
-    return Consented(subject, _reviewed(fields))
+    caller = fields.section("caller")
+    by = None if caller.is_null("claimedCaller") else identity_of(caller.text("claimedCaller"))
+    return Consented(subject, _reviewed(fields), by)
 
 
 def plain_hash(policy_hash: str) -> str:
     """Return a policy's hash without the `sha256:` that names its algorithm."""
     return policy_hash.removeprefix("sha256:")
+
+
+def _consents(fields: Fields) -> frozenset[tuple[str, str, str]]:
+    proposal = fields.section_or_none("proposal")
+    if proposal is None or not proposal.has("approvals"):
+        return frozenset()
+    return frozenset(
+        (each.text("principal"), each.text("digest"), _moment(each.text("at")))
+        for each in proposal.sections("approvals")
+    )
+
+
+def _moment(text: str) -> str:
+    try:
+        return moment_text(datetime.fromisoformat(text))
+    except ValueError:
+        raise LedgerDamaged("the time of a consent is none") from None
 
 
 def _reviewed(fields: Fields) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bursar.errors import LedgerUnavailable
+from bursar.errors import LedgerDamaged, LedgerUnavailable
 from bursar.ledger.pages import (
     Claim,
     Operation,
@@ -98,7 +98,7 @@ class Book:
             try:
                 self._put(page, receipt, head_text)
             except OutOfTurn:
-                pass
+                self._require_turned(receipt, head_text)
             except OutcomeUnknown:
                 doubtful.append((page, receipt))
                 if self._is_written(receipt):
@@ -159,6 +159,19 @@ class Book:
 
     def _range(self, names: object) -> Iterator[tuple[str, str]]:
         return self.store.between(self.name, *names) if isinstance(names, tuple) else iter(())
+
+    def _require_turned(self, receipt: Receipt, head_text: str | None) -> None:
+        """Refuse to wait for ever where the next receipt is there and the head does not know of it."""
+        name = receipt_name(receipt.number)
+        # The head last: a page that lands between the two reads moves it.
+        if (
+            name in self.store.get(self.name, [name])
+            and self.store.get(self.name, [HEAD]).get(HEAD) == head_text
+        ):
+            raise LedgerDamaged(
+                f"{name} is in the ledger, and the head does not know of it: nobody's signer wrote it",
+                hint="find out who can write the ledger: bursar aws access-review",
+            )
 
     def _require_time(self, end: float | None) -> None:
         # A store that answers slowly must not outlast whoever waits for the page.

@@ -34,6 +34,7 @@ class Fault(StrEnum):
     WRONG_SIGNATURE = "wrong_signature"
     OTHER_ADDRESS = "other_address"
     NO_DECISION = "no_decision"
+    NO_CONSENT = "no_consent"
     SECOND_OUTCOME = "second_outcome"
     OTHER_OPERATION = "other_operation"
 

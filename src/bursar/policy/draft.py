@@ -31,6 +31,7 @@ class Draft:
     per_transfer: str
     per_day: str
     fee_at_most: str = "0.01"
+    payments_per_day: int = 100
     recipients: Mapping[str, str] = field(default_factory=dict)
     callers: Sequence[str] = ()
     wallet_factories: Sequence[str] = ()
@@ -65,6 +66,11 @@ class Draft:
                 per=("day", "a rolling window: hour, day, week, or like 36h"),
                 token=(self.token, None),
                 amount=(self.per_day, None),
+            ),
+            _table(
+                "[limits]",
+                per=("day", None),
+                count=(self.payments_per_day, "of everything: each payment has a fee, too"),
             ),
         ]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import tzinfo
 from difflib import get_close_matches
 from itertools import permutations
+from typing import Final
 
 from bursar.policy.document import Document
 from bursar.policy.findings import Finding, Findings
@@ -13,16 +14,24 @@ from bursar.policy.model import NATIVE_DECIMALS, Limit, Policy
 from bursar.policy.times import duration_text, zone_named
 from bursar.policy.tokens import amount_text, contracts_on
 
+# Coins of chains by their symbols, for doubts alone: which coin a chain has is not known here.
+_COINS: Final = frozenset(
+    ("eth", "pol", "matic", "avax", "bnb", "ape", "chz", "flow", "mnt", "sei", "vic", "native")
+)
+
 
 def lint(
     document: Document,
     *,
     chains: Collection[str] = (),
     zones: Callable[[str], tzinfo] = zone_named,
+    decimals: Mapping[str, int] | None = None,
 ) -> tuple[Finding, ...]:
     """Return all findings on a file: those made when it was read, and those on what it means.
 
-    `chains` are the names of chains that are known; without them no chain is doubted.
+    `chains` are the names of chains that are known; without them no chain is doubted. `decimals` are those of
+    tokens that are known, by locator in small letters; with them it is doubted too whether a token is a coin, and
+    whether small payments ever end.
     """
     if document.policy is None:
         return document.findings
@@ -32,6 +41,10 @@ def lint(
     _contradictions(document.policy, findings)
     _chains(document.policy, findings, chains)
     _tokens(document.policy, findings)
+    if decimals is not None:
+        _decimals(document.policy, findings, decimals)
+        _coins(document.policy, findings)
+        _growth(document.policy, findings)
     _limits(document, document.policy, findings)
     _approvals(document, document.policy, findings)
     _hours(document.policy, findings, zones)
@@ -96,6 +109,38 @@ def _tokens(policy: Policy, findings: Findings) -> None:
                     f"on {chain} {name} has no contract, and {token.decimals} decimals",
                     f"only the chain's own coin is known by its symbol; add {chain}:<contract>",
                 )
+
+
+def _decimals(policy: Policy, findings: Findings, known: Mapping[str, int]) -> None:
+    for name, token in policy.tokens.items():
+        for locator in sorted(token.locators):
+            right = known.get(locator, token.decimals)
+            if right != token.decimals:
+                findings.error(
+                    ("tokens", name, "decimals"),
+                    f"{locator} has {right} decimals, not {token.decimals}: every amount would be another",
+                )
+
+
+def _coins(policy: Policy, findings: Findings) -> None:
+    for name, token in policy.tokens.items():
+        for chain in sorted({locator.partition(":")[0] for locator in token.locators}):
+            if name not in _COINS and not contracts_on(token, chain):
+                findings.warn(
+                    ("tokens", name, "locators"),
+                    f"on {chain} {name} has no contract, so it is the chain's own coin",
+                    f"if it is not, add {chain}:<contract>",
+                )
+
+
+def _growth(policy: Policy, findings: Findings) -> None:
+    everything = (each for each in policy.limits if not each.recipient and not each.each_recipient)
+    if not any(each.count is not None and each.token is None for each in everything):
+        findings.warn(
+            ("limits",),
+            "nothing limits how many payments there are: small ones, each with its fee, never end",
+            'add a limit of everything: per = "day", count = 100',
+        )
 
 
 def _limits(document: Document, policy: Policy, findings: Findings) -> None:

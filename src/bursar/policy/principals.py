@@ -19,11 +19,8 @@ _ROLE = re.compile(rf"{_AWS}iam::{_ACCOUNT}:role/{_PATH}(?P<name>{_NAME})", re.A
 _SESSION = re.compile(
     rf"{_AWS}sts::{_ACCOUNT}:assumed-role/(?P<name>{_NAME})/[A-Za-z0-9_+=,.@-]{{2,64}}", re.ASCII
 )
-_OTHER = re.compile(
-    rf"{_AWS}(?:iam::{_ACCOUNT}:(?:root|user/{_PATH}{_NAME})"
-    rf"|sts::[0-9]{{12}}:federated-user/{_NAME})",
-    re.ASCII,
-)
+# Not a federated user: whoever may call sts:GetFederationToken chooses that name.
+_OTHER = re.compile(rf"{_AWS}iam::{_ACCOUNT}:(?:root|user/{_PATH}{_NAME})", re.ASCII)
 
 
 def identity_of(arn: str | None) -> str | None:

@@ -33,6 +33,8 @@ from bursar.policy.times import NotATime, merged, opening
 
 _CHAIN = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9._-]{0,30}", re.ASCII)
+# What would make one recipient read as two, or as an address.
+_CONFUSING = re.compile(r"[(),;=\"'`]|0x[0-9a-fA-F]{8}")
 _YEAR: Final = 366 * 86_400
 _DAY: Final = 86_400
 _DECIMALS: Final = 255
@@ -195,8 +197,10 @@ def _named(recipients: Table, name: str) -> dict[str, str]:
             table.findings.error(
                 path, f"{address[:80]!r} is not an address", "0x and 40 hex digits"
             )
-        elif not label.strip() or not label.isprintable():
-            table.findings.error(path, "a recipient's name is printable text")
+        elif not label.strip() or not label.isprintable() or _CONFUSING.search(label):
+            table.findings.error(
+                path, "a recipient's name is printable text without ( ) , ; = or quotes"
+            )
         elif key in found:
             table.findings.error(path, f"{label} has the address of {found[key]}")
         elif label in found.values():

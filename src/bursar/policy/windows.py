@@ -32,6 +32,24 @@ def windows(policy: Policy, proposal: Proposal) -> tuple[Reservation, ...]:
     return tuple(Reservation(key, *taken[key], tuple(bounds[key])) for key in sorted(taken))
 
 
+def takes(policy: Policy, proposal: Proposal) -> dict[str, tuple[int, int]]:
+    """Return what a transaction takes from every window that a limit may ever have, by key: amount and count.
+
+    It is kept whatever limits there are now, so that one that is added later finds what was spent before.
+    """
+    if proposal.kind is not Kind.TRANSFER:
+        return {f"{ANY}|{ANY}": (0, 1)}
+    found: dict[str, tuple[int, int]] = {}
+    for payment in proposal.payments:
+        name, whose = token_name(policy, proposal, payment), address_key(payment.recipient)
+        for token in {name, ANY} - {None}:
+            for recipient in {whose, ANY} - {None}:
+                amount, count = found.get(f"{token}|{recipient}", (0, 0))
+                added = 0 if token == ANY else payment.amount or 0
+                found[f"{token}|{recipient}"] = (amount + added, count + 1)
+    return found
+
+
 def limits(policy: Policy, proposal: Proposal, circumstances: Circumstances) -> Iterator[Judgement]:
     """Judge whether every window has room for the transaction. Unknown spending refuses."""
     for reservation in windows(policy, proposal):

@@ -55,7 +55,10 @@ def _what(policy: Policy) -> Iterator[tuple[str, str]]:
     for name, token in sorted(policy.tokens.items()):
         cap = amount_text(token.per_transfer, token, name)
         where = "; ".join(map(_locator, sorted(token.locators))) or "nowhere"
-        yield f"tokens.{name}", f"One transaction moves at most {cap} ({where})."
+        yield (
+            f"tokens.{name}",
+            f"One transaction moves at most {cap} ({where}; {token.decimals} decimals).",
+        )
     if not policy.tokens:
         yield "tokens", "No token is listed: nothing is paid."
     if policy.wallet_factories:

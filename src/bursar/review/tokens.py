@@ -29,3 +29,7 @@ _USDC: Final = {
 KNOWN: Final[dict[str, Token]] = {
     f"{chain}:usdc": Token(contract, "USDC", 6) for chain, contract in _USDC.items()
 }
+# By the locators that a policy would list, in small letters.
+DECIMALS: Final[dict[str, int]] = {
+    f"{chain}:{contract.lower()}": 6 for chain, contract in _USDC.items()
+}

@@ -10,6 +10,7 @@ from bursar.chains.evm import Scheme, digest_of, parse_address
 from bursar.errors import NotAwaitingApproval, Unverifiable
 from bursar.ledger.pages import Question
 from bursar.policy.model import Policy, address_key
+from bursar.policy.principals import identity_of
 from bursar.policy.proposal import Kind, Payment, Proposal
 from bursar.policy.rulebook import Rulebook
 from bursar.policy.tokens import listed_token
@@ -76,7 +77,8 @@ class Case:
         if not self.wallet:
             return ()
         wallet = f"{self.proposal.chain}:{self.wallet}"
-        own = (f"id:{wallet}:{self.id}",) if self.id else ()
+        # The caller's own id is one payment whatever wallet Crossmint says it is of.
+        own = (f"id:{self.id}",) if self.id else ()
         return (f"transaction:{wallet}:{self.transaction}", *own)
 
     @property
@@ -87,6 +89,9 @@ class Case:
     def question(self, policy: Policy) -> Question:
         """Return what the ledger has to be asked."""
         asked = question_of(self.proposal, policy)
+        if identity_of(self.caller.arn) not in policy.callers.allow:
+            # Whoever may not ask is refused without reading what was spent, which may be much.
+            asked = replace(asked, digest=None, seconds=0)
         return replace(asked, operation=self.operation, claims=self.claims)
 
 

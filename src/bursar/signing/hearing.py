@@ -6,6 +6,7 @@ counts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -23,16 +24,17 @@ from bursar.ledger.pages import Claim, Lease, Operation, Page, Seen, Signed, Tak
 from bursar.ledger.receipts import Event
 from bursar.policy.approvals import missing, require_approver
 from bursar.policy.decide import decide
-from bursar.policy.decision import Decision, Outcome, Reservation
+from bursar.policy.decision import Decision, Outcome
 from bursar.policy.principals import identity_of
 from bursar.policy.proposal import Approval, Circumstances, Proposal
 from bursar.policy.records import proposal_body
 from bursar.policy.rulebook import Rulebook
-from bursar.policy.windows import windows
+from bursar.policy.windows import takes, windows
 from bursar.signing.case import Case
 from bursar.signing_contract import Caller
 
 Json = dict[str, Any]
+_PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,8 @@ class Hearing:
         hint = "do not sign it again; show both to whoever asked, and ask Crossmint"
         if before.is_held and self._is_named_otherwise(before):
             return AlreadySigned(
-                f"this operation was asked for before as transaction {before.transaction}, "
-                f"not as {self.case.transaction}",
+                f"this operation was asked for before as transaction {_shown_id(before.transaction)}, "
+                f"not as {_shown_id(self.case.transaction)}",
                 hint=hint,
             )
         for claim in seen.claims.values():
@@ -162,7 +164,9 @@ class Hearing:
         after = replace(after, transaction=named or self.case.transaction, waiting=waits)
         if waits:
             return after, None
-        taken = _taken(before, seen, self.case.operation, decision.reservations)
+        taken = _taken(
+            before, seen, self.case.operation, takes(self.rules.policy, self.case.proposal)
+        )
         if taken is not None:
             after = replace(after, spend=taken.name, took=taken.uses)
         if verdict.earlier is not None:
@@ -324,7 +328,7 @@ def _refusal(decision: Decision, case: Case) -> PolicyViolation | NeedsApproval 
             missing=decision.approvals_missing,
             not_from=decision.not_from,
             hint=f"{decision.approvals_missing} more must approve{others}, with: bursar approve "
-            f"{case.transaction or _hex(case.message)}; then ask again",
+            f"{_shown_id(case.transaction or _hex(case.message))}; then ask again",
         )
     more = len(decision.refusals) - 1
     return PolicyViolation(
@@ -332,12 +336,17 @@ def _refusal(decision: Decision, case: Case) -> PolicyViolation | NeedsApproval 
         rule=stands.rule,
         value=stands.value,
         limit=stands.limit,
-        hint=f"{more} more {'rule refuses' if more == 1 else 'rules refuse'} it" if more else None,
+        hint=_look(more, case),
     )
 
 
+def _look(more: int, case: Case) -> str:
+    also = f"{more} more {'rule refuses' if more == 1 else 'rules refuse'} it; " if more else ""
+    return f"{also}each rule's word: bursar policy explain {_shown_id(case.transaction)}"
+
+
 def _taken(
-    before: Operation, seen: Seen, operation: str, reservations: tuple[Reservation, ...]
+    before: Operation, seen: Seen, operation: str, more: Mapping[str, tuple[int, int]]
 ) -> Taken | None:
     """Return what an operation takes. Signed once, it spends no more: its entry stays where it was.
 
@@ -345,9 +354,9 @@ def _taken(
     hash say, it takes what both ways take: neither gives back what the other took.
     """
     uses = dict(before.took)
-    for each in reservations:
-        amount, count = uses.get(each.key, (0, 0))
-        uses[each.key] = (max(amount, each.amount), max(count, each.count))
+    for key, (amount, count) in more.items():
+        already = uses.get(key, (0, 0))
+        uses[key] = (max(already[0], amount), max(already[1], count))
     if not uses or (before.signed and uses == before.took):
         return None
     at = Taken.read(before.spend, "{}").at if before.spend and before.signed else seen.now
@@ -356,6 +365,11 @@ def _taken(
 
 def _has_turn(before: Operation, turn: Turn) -> bool:
     return before.lease is not None and before.lease.holder == turn.holder
+
+
+def _shown_id(transaction: str) -> str:
+    """Return Crossmint's id where people may copy it into a shell, else what to put there."""
+    return transaction if _PLAIN_ID.fullmatch(transaction) else "TRANSACTION"
 
 
 def _is_strangers(decision: Decision) -> bool:

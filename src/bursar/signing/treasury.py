@@ -155,7 +155,11 @@ class Treasury:
         if isinstance(request, DigestRequest):
             require_blind_signing(allowed=self._blind_signing)
             return blind_case(request, caller)
-        return transaction_case(request, caller, self.rules)
+        case = transaction_case(request, caller, self.rules)
+        if case.review is None:
+            # What cannot be verified is as blind as a bare hash, whatever stands around it.
+            require_blind_signing(allowed=self._blind_signing)
+        return case
 
     def _record_refusal(
         self, request: SigningRequest, caller: Caller, refusal: BursarError

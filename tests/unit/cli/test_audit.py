@@ -122,7 +122,7 @@ def test_a_file_that_is_no_export_is_told_and_never_a_crash(capsys, tmp_path, da
     file = tmp_path / "odd"
     file.write_bytes(data)
     status, _ = verify(capsys, str(file))
-    assert status == (0 if not data else 4)
+    assert status == (0 if not data else 2)
 
 
 def test_the_example_finds_what_the_command_finds(export):

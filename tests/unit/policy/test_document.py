@@ -298,14 +298,14 @@ WRONG = {
         f'[recipients.allow]\n" " = "{ACME}"',
         2,
         1,
-        "a recipient's name is printable text",
+        "a recipient's name is printable text without ( ) , ; = or quotes",
         None,
     ),
     "a name that does not print": (
         f'[recipients.allow]\n"a\\u202Eb" = "{ACME}"',
         2,
         1,
-        "a recipient's name is printable text",
+        "a recipient's name is printable text without ( ) , ; = or quotes",
         None,
     ),
     "an unknown standing": (

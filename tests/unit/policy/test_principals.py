@@ -21,7 +21,7 @@ ROLE = f"arn:aws:iam::{A}:role/ops"
         (f"arn:aws-cn:iam::{A}:role/ops", f"arn:aws-cn:iam::{A}:role/ops"),
         (f"arn:aws:iam::{A}:user/team/ada", f"arn:aws:iam::{A}:user/team/ada"),
         (f"arn:aws:iam::{A}:root", f"arn:aws:iam::{A}:root"),
-        (f"arn:aws:sts::{A}:federated-user/ada", f"arn:aws:sts::{A}:federated-user/ada"),
+        (f"arn:aws:sts::{A}:federated-user/ada", None),
         (f"arn:aws:iam::{A}:role/{'r' * 64}", f"arn:aws:iam::{A}:role/{'r' * 64}"),
         (f"arn:aws:iam::{A}:role/{'r' * 65}", None),
         (f"arn:aws:sts::{A}:assumed-role/ops/a", None),

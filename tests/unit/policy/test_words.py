@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from bursar.policy.document import read_document
 from bursar.policy.model import Chain, Token
 from bursar.policy.words import describe
+from tests.unit.policy.test_canonical import DIFFERENT, FULL
 from tests.unit.policy.treasury import ACME, ADA, GRACE, PAYROLL, USDC, WIDGETS, policy
 
 
@@ -67,8 +72,9 @@ open = ["mon-fri 09:00-17:00"]
         "callers.deny": f"{ADA}, {GRACE} may not ask, nor approve.",
         "chains.base-sepolia": "Pay on base-sepolia, for a fee of at most 0.002 of its own coin.",
         "tokens.eth": "One transaction moves at most 0.5 eth (the chain's own coin eth on base-sepolia; "
-        "the chain's own coin eth on zora).",
-        "tokens.usdc": f"One transaction moves at most 1000 usdc (contract {USDC.lower()} on base-sepolia).",
+        "the chain's own coin eth on zora; 18 decimals).",
+        "tokens.usdc": f"One transaction moves at most 1000 usdc (contract {USDC.lower()} on base-sepolia; "
+        "6 decimals).",
         "calls_at_most": "A transaction makes at most 1 call.",
         "recipients.allow": f"acme ({ACME}), widgets ({WIDGETS}) may be paid.",
         "recipients.registered": "And only while they are registered recipients.",
@@ -107,7 +113,7 @@ def test_what_differs_from_the_usual_is_said_in_words():
         "Registered recipients may be paid."
     ]
     nowhere = words('[tokens.x]\nlocators = []\ndecimals = 0\nper_transfer = "1"')["tokens.x"]
-    assert nowhere == "One transaction moves at most 1 x (nowhere)."
+    assert nowhere == "One transaction moves at most 1 x (nowhere; 0 decimals)."
     several = {each.rule: each.text for each in describe(policy(calls_at_most=2))}
     assert several["calls_at_most"] == "A transaction makes at most 2 calls."
 
@@ -135,3 +141,16 @@ def test_names_are_in_one_order_and_recipients_in_that_of_their_names():
     assert rules[1:5] == ["chains.base", "chains.zora", "tokens.x", "tokens.y"]
     named = words(f'[recipients.deny]\nzed = "{"0x" + "5" * 40}"\nann = "{"0x" + "6" * 40}"')
     assert named["recipients.deny"].startswith("ann (0x6")
+
+
+# A file's limits name only tokens that it lists.
+WHOLE = [(name, value) for name, value in DIFFERENT if name != "tokens" or "usdc" in value]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), WHOLE, ids=[f"{name}-{at}" for at, (name, _) in enumerate(WHOLE)]
+)
+def test_whatever_changes_what_a_policy_means_changes_its_words(name, value):
+    changed = describe(replace(FULL, **{name: value}))
+    # The version is said beside the words wherever they are shown.
+    assert name == "version" or changed != describe(FULL)

@@ -18,6 +18,7 @@ from bursar.errors import (
 )
 from bursar.ledger.book import Book
 from bursar.ledger.findings import Verification
+from bursar.ledger.receipts import moment_text
 from bursar.ledger.verification import Known, verify
 from bursar.policy.rulebook import Rulebook
 from bursar.signing_contract import Caller, DigestRequest
@@ -101,3 +102,26 @@ def test_a_signer_that_dies_while_kms_signs_leaves_a_note():
     found = checked(desk)
     assert found.sound
     assert [(note.number, note.code.value) for note in found.notes] == [(1, "outcome_unknown")]
+
+
+def test_a_consent_that_was_put_into_the_ledger_is_found():
+    desk = Desk(policy=POLICY + APPROVED)
+    request = desk.request()
+    with pytest.raises(NeedsApproval):
+        desk.treasury.sign(request, CALLER)
+    digest = "0x" + request.digest.hex()
+    at = moment_text(desk.clock.now)
+    desk.store.books[KEY][f"consent#{digest}#{ADA}"] = f'{{"at":"{at}"}}'
+    assert desk.treasury.sign(request, CALLER)
+    assert [each.code for each in checked(desk).problems] == ["no_consent"]
+
+
+def test_a_consent_that_was_given_is_accounted_for():
+    desk = Desk(policy=POLICY + APPROVED)
+    request = desk.request()
+    with pytest.raises(NeedsApproval):
+        desk.treasury.sign(request, CALLER)
+    desk.treasury.consent(desk.approval(request.transaction), Caller(ADA, "api"))
+    desk.clock.step(minutes=5)
+    assert desk.treasury.sign(request, CALLER)
+    assert checked(desk).sound

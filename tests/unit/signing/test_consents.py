@@ -258,7 +258,7 @@ def test_a_bare_hash_waits_for_consent_too(desk: Desk) -> None:
 
 
 def test_what_cannot_be_verified_waits_for_consent_too(desk: Desk) -> None:
-    desk = desk.again(UNSEEN + POLICY + APPROVED)
+    desk = replace(desk.again(UNSEEN + POLICY + APPROVED), blind_signing=True)
     transaction = desk.waiting()
     del transaction["onChain"]
     request = desk.request(transaction, accept=("unverifiable",))

@@ -202,7 +202,7 @@ def test_a_receipt_that_is_there_already_is_never_written_over() -> None:
     desk.treasury.sign(desk.request(), CALLER)
     before = desk.receipts
     del desk.store.books[desk.key][HEAD]
-    with pytest.raises(LedgerUnavailable):
+    with pytest.raises(LedgerDamaged, match="the head does not know of it"):
         desk.treasury.sign(desk.payments(1)[0], CALLER)
     assert (desk.receipts, desk.kms.signatures) == (before, 1)
 

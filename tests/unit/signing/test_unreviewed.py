@@ -99,11 +99,11 @@ def test_a_bare_hash_does_not_get_round_the_review_of_what_was_refused() -> None
 
 
 def test_what_cannot_be_verified_needs_to_be_accepted_by_name_and_by_the_policy() -> None:
-    desk = Desk(policy=UNSEEN)
+    desk = Desk(policy=UNSEEN, blind_signing=True)
     with pytest.raises(Unverifiable):
         desk.treasury.sign(desk.request(broken(desk)), CALLER)
     assert (desk.kms.calls, desk.outcomes) == ([], ["refused"])
-    unlisted = Desk()
+    unlisted = Desk(blind_signing=True)
     with pytest.raises(PolicyViolation) as refused:
         unlisted.treasury.sign(unlisted.request(broken(unlisted), accept=("unverifiable",)), CALLER)
     assert refused.value.rule == "allow.unverifiable"
@@ -111,7 +111,7 @@ def test_what_cannot_be_verified_needs_to_be_accepted_by_name_and_by_the_policy(
 
 
 def test_what_both_accept_unverified_is_signed_and_the_record_says_so() -> None:
-    desk = Desk(policy=UNSEEN)
+    desk = Desk(policy=UNSEEN, blind_signing=True)
     answer = desk.treasury.sign(desk.request(broken(desk), accept=("unverifiable",)), CALLER)
     evm.parse_signature(answer.signed.signature.to_bytes(), answer.signed.digest, desk.kms.address)
     body = desk.receipts[0][1]
@@ -121,7 +121,7 @@ def test_what_both_accept_unverified_is_signed_and_the_record_says_so() -> None:
 
 
 def test_what_could_be_verified_is_reviewed_though_less_would_have_been_accepted() -> None:
-    desk = Desk(policy=UNSEEN)
+    desk = Desk(policy=UNSEEN, blind_signing=True)
     theft = desk.waiting(doing(kernel.Call(scene.USDC, 0, b"")))
     accepted = desk.request(theft, accept=("unverifiable",))
     with pytest.raises(IntentMismatch):
@@ -129,7 +129,7 @@ def test_what_could_be_verified_is_reviewed_though_less_would_have_been_accepted
 
 
 def test_an_unverified_message_that_is_not_ours_or_not_one_is_refused_all_the_same() -> None:
-    desk = Desk(policy=UNSEEN)
+    desk = Desk(policy=UNSEEN, blind_signing=True)
     two = broken(desk)
     pending = two["approvals"]["pending"]
     pending.append(pending[0] | {"message": "0x" + "22" * 32})

@@ -177,7 +177,8 @@ def destroy(shell: Shell, stack: str | None, delete_key: str | None, *, yes: boo
     """Remove the function, its API and their permissions. The key stays unless --delete-key names it.
 
     Without its key a treasury can no longer pay. A key that stays is found again by its alias at the next
-    deploy. What was recorded stays too: the trail's bucket, and the key that it is encrypted with. The bucket that
+    deploy. What was recorded stays too: the ledger's table, the trail's bucket, and the key that they are
+    encrypted with. The bucket that
     held the function's code stays without it. The stack's termination protection is taken off first. Interrupted,
     the command can be run again.
     """
