@@ -144,6 +144,11 @@ def test_nobody_consents_to_what_nobody_asked_for(treasury):
 
 
 def test_the_ledger_accounts_for_every_signature_and_an_edit_of_its_export_is_found(treasury):
+    started = treasury.start()
+    treasury.alter("recipient")
+    with pytest.raises(SigningServiceRefused):
+        treasury.ask(started["transaction_id"])
+    treasury.ask(started["transaction_id"])
     checked = treasury.done("audit", "verify")
     assert (checked["sound"], checked["problems"]) == (True, [])
     assert checked["counts"]["signatures"] == treasury.signatures
@@ -185,7 +190,7 @@ def test_what_a_changed_policy_would_have_decided_is_told_from_the_ledger(treasu
     text = (treasury.folder / "policy.toml").read_text()
     strict.write_text(text.replace('per_transfer = "10.00"', 'per_transfer = "0.50"'))
     same = treasury.done("policy", "simulate", "--policy", "policy.toml")
-    assert same["records"] > 3
+    assert same["records"] > 0
     changed = treasury.done("policy", "simulate", "--policy", str(strict), "--changed")
     assert changed["changed"] > same["changed"]
     assert any("per_transfer" in row["because"] for row in changed["decisions"])

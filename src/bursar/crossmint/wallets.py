@@ -16,9 +16,10 @@ from bursar.crossmint.models import (
     Wallet,
     read_list,
 )
+from bursar.crossmint.reading import plain
 from bursar.crossmint.requests import Funding, NewSigner, NewWallet, UserRegistration
 from bursar.crossmint.session import Session
-from bursar.errors import RequestError
+from bursar.errors import CrossmintProtocolError, RequestError
 
 
 def wallet_path(wallet: WalletLocator | str) -> str:
@@ -73,10 +74,17 @@ class WalletCalls:
 
         Raises:
             CrossmintNotFound: there is none of that locator.
+            CrossmintProtocolError: also where another address was asked for than is answered about.
             CrossmintError: anything else that Crossmint says.
         """
         call = Call("read the wallet", "GET", wallet_path(wallet), "wallets.read")
-        return self._session.ask(call, Wallet.read)
+        found = self._session.ask(call, Wallet.read)
+        asked = wallet if isinstance(wallet, WalletLocator) else WalletLocator.parse(wallet)
+        if asked.address is not None and asked.address.lower() != found.address.lower():
+            raise CrossmintProtocolError(
+                f"Crossmint was asked about wallet {asked.address} and answered about {plain(found.address, 80)}"
+            )
+        return found
 
     def balances(
         self,

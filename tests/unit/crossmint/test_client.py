@@ -89,6 +89,16 @@ def test_a_wallet_is_read_by_any_locator(
     assert server.last.content == b""
 
 
+def test_a_wallet_that_is_asked_for_by_its_address_is_no_other(
+    client: CrossmintClient, server: FakeServer
+) -> None:
+    server.answers(bodies.wallet(address="0x" + "11" * 20))
+    with pytest.raises(CrossmintProtocolError, match="answered about 0x1111"):
+        client.get_wallet(WALLET)
+    server.answers(bodies.wallet(address=WALLET.lower()))
+    assert client.get_wallet(WALLET).address == WALLET.lower()
+
+
 def test_balances_are_asked_for_by_token_and_chain(
     client: CrossmintClient, server: FakeServer
 ) -> None:

@@ -305,6 +305,10 @@ def _say_what_matters(shell: Shell, prepared: Prepared) -> None:
         shell.say("trail: none; nobody will be able to prove who signed")
     if prepared.policy is not None:
         _say_policy(shell, prepared.policy)
+    elif planned.compute == "lambda" and not planned.function.blind_signing:
+        shell.say(
+            "policy: none, so nothing can be signed; write one: bursar policy new, then give --policy"
+        )
     for note in prepared.notes:
         shell.say(note)
     if planned.emulated:
