@@ -36,8 +36,8 @@ def command(
 
     locator = connect.wallet_locator(shell, wallet)
     with connect.crossmint(shell) as client:
-        transaction = client.get_transaction(locator, transaction_id)
-        sender = client.get_wallet(locator).address
+        transaction = connect.transaction(client, locator, transaction_id)
+        sender = connect.treasury_wallet(client, locator).address
         address = connect.signer_address(shell, client, locator)
     signer = str(SignerLocator.external_wallet(address))
     found = connect.reading(shell).explain(transaction, signer, sender)

@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING
 from bursar.chains import evm
 from bursar.cli.config import API_KEY_VARIABLE
 from bursar.cli.shell import Shell
-from bursar.errors import AwsAccessDenied, BursarError, ConfigError, NotAwaitingApproval
+from bursar.errors import (
+    AwsAccessDenied,
+    BursarError,
+    ConfigError,
+    CrossmintNotFound,
+    NotAwaitingApproval,
+)
 from bursar.signer import KmsSigner
 
 if TYPE_CHECKING:
     from bursar.aws.remote import ApiSigner, LambdaSigner
     from bursar.crossmint.client import CrossmintClient
     from bursar.crossmint.locators import WalletLocator
+    from bursar.crossmint.models import Transaction, Wallet
     from bursar.ledger.book import Book
     from bursar.policy.rulebook import Rulebook
     from bursar.signer import Signer
@@ -55,6 +62,37 @@ def wallet_locator(shell: Shell, given: str | None = None) -> WalletLocator:
     return WalletLocator.parse(given or shell.config.wallet.locator)
 
 
+def transaction(client: CrossmintClient, wallet: WalletLocator, transaction_id: str) -> Transaction:
+    """Return a transaction of a wallet by Crossmint's id.
+
+    Raises:
+        CrossmintNotFound: the wallet has none of that id; the hint says how to find one by an id of one's own.
+    """
+    try:
+        return client.get_transaction(wallet, transaction_id)
+    except CrossmintNotFound as missing:
+        missing.hint = (
+            "it takes Crossmint's id; to find a payment by your own id, repeat `bursar transfer start` with the "
+            "same --id, --to and --amount: nothing is paid, and it prints the transaction"
+        )
+        raise
+
+
+def treasury_wallet(client: CrossmintClient, wallet: WalletLocator) -> Wallet:
+    """Return a wallet.
+
+    Raises:
+        CrossmintNotFound: there is none; the hint says how to make one.
+    """
+    try:
+        return client.get_wallet(wallet)
+    except CrossmintNotFound as missing:
+        missing.hint = (
+            missing.hint or "make it with: bursar wallet create; or name another with --wallet"
+        )
+        raise
+
+
 def signer_address(shell: Shell, client: CrossmintClient, wallet: WalletLocator) -> str:
     """Return the account whose signature is asked for: the settings' pin, else the wallet's admin signer.
 
@@ -66,7 +104,7 @@ def signer_address(shell: Shell, client: CrossmintClient, wallet: WalletLocator)
     pinned = shell.config.signer.address
     if pinned:
         return evm.parse_address(pinned)
-    admin = client.get_wallet(wallet).admin_signer
+    admin = treasury_wallet(client, wallet).admin_signer
     kind, _, address = (admin.locator if admin else "").partition(":")
     if kind != "external-wallet":
         raise NotAwaitingApproval(

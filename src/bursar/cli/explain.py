@@ -57,9 +57,9 @@ def look(shell: Shell, rules: Rulebook, record_id: str, wallet: str | None, by: 
     locator = connect.wallet_locator(shell, wallet)
     with connect.crossmint(shell) as client:
         address = connect.signer_address(shell, client, locator)
-        sender = client.get_wallet(locator).address
+        sender = connect.treasury_wallet(client, locator).address
         try:
-            raw = client.get_transaction(locator, record_id).raw
+            raw = connect.transaction(client, locator, record_id).raw
         except CrossmintNotFound as missing:
             return _signature(client, locator, record_id, f"external-wallet:{address}", missing)
     from bursar.signing.case import explained, proposal_of

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bursar.policy.decision import Decision
     from bursar.policy.findings import Finding
     from bursar.policy.model import Policy
-    from bursar.policy.proposal import Circumstances, Proposal
+    from bursar.policy.proposal import Circumstances, Payment, Proposal
     from bursar.policy.records import Record
     from bursar.policy.simulation import Comparison
 
@@ -292,10 +292,11 @@ def simulate(
 
     past = records_in(_read(records)) if records else decided(shell)
     begin = parse_moment(since, datetime.now(UTC)) if since else None
-    found = simulated(_policy(policy_file), past, begin)
+    policy = _policy(policy_file)
+    found = simulated(policy, past, begin)
     shown = [each for each in found if each.changed or not changed]
     total = {"records": len(found), "changed": sum(each.changed for each in found)}
-    rows = [_row(each) for each in shown]
+    rows = [_row(each, policy) for each in shown]
     cells = [[*list(row.values())[:-1], "changed" if row["changed"] else ""] for row in rows]
     told = f"{total['changed']} of {total['records']} would be decided otherwise"
     table = listing(_COLUMNS, cells)
@@ -305,13 +306,13 @@ def simulate(
 _COLUMNS = ("at", "transaction", "what", "was", "would be", "because", "")
 
 
-def _row(comparison: Comparison) -> dict[str, Any]:
+def _row(comparison: Comparison, policy: Policy) -> dict[str, Any]:
     record, decision = comparison.record, comparison.decision
     decisive = decision.decisive
     return {
-        "at": record.at.isoformat(),
+        "at": record.at.isoformat(timespec="seconds"),
         "transaction": record.proposal.transaction or "-",
-        "what": _what(record),
+        "what": _what(record, policy),
         "was": record.decided.value if record.decided else "-",
         "wouldBe": decision.outcome.value,
         "because": str(decisive) if decisive else "",
@@ -319,10 +320,24 @@ def _row(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _what(record: Record) -> str:
+def _what(record: Record, policy: Policy) -> str:
     proposal = record.proposal
-    paid = [f"{p.amount} of {p.token or p.contract} to {p.recipient}" for p in proposal.payments]
+    paid = [_paid(policy, proposal.chain or "", each) for each in proposal.payments]
     return ", ".join(paid) or proposal.kind.value.replace("_", " ")
+
+
+def _paid(policy: Policy, chain: str, payment: Payment) -> str:
+    """Return a payment as people say it, by the policy's own names where it has them."""
+    from bursar.policy.model import address_key
+    from bursar.policy.tokens import amount_text, listed_token
+
+    listed = listed_token(policy, chain, payment.contract)
+    if listed is None or payment.amount is None:
+        much = f"{payment.amount} of {payment.token or payment.contract}"
+    else:
+        much = amount_text(payment.amount, listed[2], listed[0])
+    whom = policy.recipients.allow.get(address_key(payment.recipient) or "", payment.recipient)
+    return f"{much} to {whom}"
 
 
 def _policy(file: Path) -> Policy:

@@ -11,7 +11,7 @@ import click
 from bursar.chains.evm import Scheme
 from bursar.cli import connect
 from bursar.cli.shell import Shell, shared_options
-from bursar.errors import CrossmintNotFound, RequestError
+from bursar.errors import RequestError
 
 if TYPE_CHECKING:
     from bursar.crossmint.client import CrossmintClient
@@ -166,8 +166,8 @@ def sign(
     own_id = options.pop("transfer_id")
     intent = _intent(shell, transfer_id=own_id or transaction_id, direct=False, **options)
     with connect.crossmint(shell) as client:
-        transaction = client.get_transaction(intent.wallet, transaction_id)
-        sender = client.get_wallet(intent.wallet).address
+        transaction = connect.transaction(client, intent.wallet, transaction_id)
+        sender = connect.treasury_wallet(client, intent.wallet).address
         require_match(transaction, intent, sender)
         address = connect.signer_address(shell, client, intent.wallet)
         locator = str(SignerLocator.external_wallet(address))
@@ -227,14 +227,7 @@ def show(shell: Shell, *, transaction_id: str, wallet: str | None) -> None:
     """
     with connect.crossmint(shell) as client:
         locator = connect.wallet_locator(shell, wallet)
-        try:
-            shell.result(_data(client.get_transaction(locator, transaction_id)))
-        except CrossmintNotFound as missing:
-            missing.hint = (
-                "it takes Crossmint's id; to find a payment by your own id, repeat `bursar transfer start` "
-                "with the same --id, --to and --amount"
-            )
-            raise
+        shell.result(_data(connect.transaction(client, locator, transaction_id)))
 
 
 def _hand_in(
@@ -247,7 +240,7 @@ def _hand_in(
     from bursar.crossmint.locators import SignerLocator
     from bursar.transfers import steps
 
-    transaction = client.get_transaction(wallet, transaction_id)
+    transaction = connect.transaction(client, wallet, transaction_id)
     who = SignerLocator.external_wallet(connect.signer_address(shell, client, wallet))
     if transaction.is_final or transaction.submitted_by(who):
         return transaction

@@ -211,7 +211,7 @@ def test_only_the_changes_and_only_since_a_time_are_shown_on_request(file, capsy
             {
                 "at": "2026-11-25T11:00:00+00:00",
                 "transaction": "t-11",
-                "what": f"200000000 of base-sepolia:usdc to {ACME}",
+                "what": "200 usdc to acme",
                 "was": "allowed",
                 "wouldBe": "refused",
                 "because": "limits[usdc, 1 day]: 600 usdc with this one; at most 500 usdc",
