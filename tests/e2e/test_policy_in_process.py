@@ -97,3 +97,14 @@ def test_processes_at_the_same_moment_share_one_limit(machine):
     assert sorted(status for status, _ in answers) == [0, 0, 0, 0, 3, 3]
     assert machine.signatures == 5
     assert machine.done("audit", "verify")["sound"]
+
+
+def test_a_bare_hash_asks_the_policy_too(machine):
+    before = machine.signatures
+    status, said = machine.run("sign", "--hash", "0x" + "11" * 32)
+    assert (status, said["error"]["code"]) == (3, "policy_violation")
+    assert said["error"]["rule"] == "allow.blind_signing"
+    payment = ("--to", machine.recipient, "--amount", "0.01", "--id", "blind")
+    status, said = machine.run("transfer", "send", "--direct", "--yes", "--blind", *payment)
+    assert (status, said["error"]["code"]) == (3, "policy_violation")
+    assert machine.signatures == before

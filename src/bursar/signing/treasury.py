@@ -136,7 +136,8 @@ class Treasury:
                 hint="look at the transaction again: it, or the scheme, is another one than you have seen",
             )
         hand = Hand(case, self.rules)
-        page, receipt = self._book.write(case.question(self.rules.policy), hand)
+        question = Question(case.operation, digest="0x" + case.digest.hex())
+        page, receipt = self._book.write(question, hand)
         missing: int = page.verdict
         return Consent("0x" + case.digest.hex(), caller.arn or "", missing, self._by(receipt))
 

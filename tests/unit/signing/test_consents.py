@@ -297,3 +297,17 @@ within = "8h"
     with pytest.raises(PolicyViolation, match="approvers are those the approval rules name"):
         give(desk, BY_ADA)
     assert give(desk, BY_GRACE) == 0
+
+
+def test_each_of_two_approvers_is_told_how_many_more_it_takes() -> None:
+    two = APPROVED.replace("approvers = 1", "approvers = 2").replace(f'"{GRACE}", ', "")
+    eve = "arn:aws:iam::111122223333:user/eve"
+    desk = Desk(policy=POLICY + two.replace("by = [", f'by = ["{eve}", '))
+    request = desk.request()
+    with pytest.raises(NeedsApproval):
+        desk.treasury.sign(request, CALLER)
+    approval = desk.approval(request.transaction)
+    assert desk.treasury.consent(approval, BY_ADA).missing == 1
+    assert desk.treasury.consent(approval, BY_ADA).missing == 1
+    assert desk.treasury.consent(approval, Caller(eve, "api")).missing == 0
+    assert desk.treasury.sign(request, CALLER)
