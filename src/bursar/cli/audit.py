@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -92,6 +93,50 @@ def exported(shell: Shell, book: Book, first: int, output: Path) -> None:
             {"file": str(output), "receipts": count, "head": head},
             f"{count} receipts in {output}, head {head}",
         )
+
+
+@command.command("list")
+@click.argument(
+    "file",
+    required=False,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
+)
+@click.option(
+    "--since",
+    metavar="WHEN",
+    default="24h",
+    show_default=True,
+    help="Show what is not older: 24h, 7d, 2026-11-01 or ISO 8601, in UTC.",
+)
+@_VIA
+@shared_options
+@click.pass_obj
+def listed(shell: Shell, *, file: Path | None, since: str, via: str | None) -> None:
+    """List what was decided, signed and consented to: when, by whom, what, and by which rule.
+
+    FILE is an export, `-` is stdin; without it the live ledger is read. Nothing is checked here: `bursar audit
+    verify` does that. With --json each receipt is there as it is.
+    """
+    from bursar.aws.audit.window import parse_moment
+    from bursar.cli.receipts import row
+    from bursar.ledger.receipts import moment_of, read_receipt
+
+    begin = parse_moment(since, datetime.now(UTC))
+    with _texts(shell, file, via) as texts:
+        receipts = [read_receipt(text)[0] for text in _counted(shell, texts, "reading")]
+    shown = [each for each in receipts if moment_of(each.at) >= begin]
+    table = listing(("receipt", "at", "what", "by", "", "because"), [row(each) for each in shown])
+    shell.result([each.to_dict() for each in shown], table if shown else f"nothing since {since}")
+
+
+@contextmanager
+def _texts(shell: Shell, file: Path | None, via: str | None) -> Iterator[Iterator[str]]:
+    if file is not None:
+        with _reading(file) as lines:
+            yield lines
+        return
+    with connect.ledger(shell, via) as book:
+        yield book.receipts()
 
 
 @command.command("verify")

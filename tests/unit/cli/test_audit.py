@@ -4,15 +4,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bursar.cli.audit import exported
 from bursar.cli.main import run
 from bursar.cli.shell import Shell
-from bursar.errors import ConfigError, LedgerUnavailable
+from bursar.errors import ConfigError, LedgerUnavailable, PolicyViolation
 from bursar.ledger.book import Book
+from bursar.ledger.receipts import Event, Head, canonical, following
+from bursar.signing_contract import Caller
 from tests.unit.signing.scene import CALLER, KEY, Desk
 
 EXAMPLE = Path(__file__).parents[3] / "docs/examples/verify_receipts.py"
@@ -137,3 +141,39 @@ def test_the_example_finds_what_the_command_finds(export):
     assert example(export.read_text()) == (0, f"6 receipts, head 6:{last['hash']}\n")
     assert example("\n".join([lines[0].replace("allowed", "refused"), *lines[1:]]))[0] == 1
     assert "receipt 2 is missing" in example("\n".join([lines[0], *lines[2:]]))[1]
+
+
+def test_the_receipts_are_listed_for_people_with_who_what_and_why(capsys, desk, tmp_path):
+    with pytest.raises(PolicyViolation):
+        desk.treasury.sign(
+            desk.payments(4)[3], Caller("arn:aws:iam::111122223333:user/mallory", "api")
+        )
+    file = tmp_path / "receipts.jsonl"
+    file.write_text("".join(f"{line}\n" for line in Book(desk.store, KEY).receipts()))
+    assert run(["audit", "list", str(file), "--since", "2026-01-01"]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["receipt", "at", "what", "by", "because"]
+    assert len(rows) == 7
+    for text in ("allowed", "role/payroll", "pay 0.2 usdc"):
+        assert text in rows[0]
+    assert "receipt 1, KMS kms-1" in rows[1]
+    for text in ("refused", "user/mallory", "callers.allow"):
+        assert text in rows[6]
+    assert run(["audit", "list", str(file), "--since", "2030-01-01"]) == 0
+    assert "nothing since" in capsys.readouterr().out
+
+
+def test_a_receipt_of_any_body_is_listed(capsys, tmp_path):
+    bodies: list[dict[str, Any]] = [
+        {},
+        {"review": 7, "caller": [], "refusal": {"rule": 1}, "decision": "x"},
+    ]
+    head, lines = Head(), []
+    for body in bodies:
+        made = following(head, "b", datetime(2026, 11, 24, tzinfo=UTC), Event.DECISION, body)
+        head = made.head
+        lines.append(canonical(made.to_dict()))
+    file = tmp_path / "odd.jsonl"
+    file.write_text("\n".join(lines))
+    assert run(["audit", "list", str(file), "--since", "2026-01-01"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
