@@ -116,7 +116,7 @@ def _policy(data: Mapping[str, Any], findings: Findings) -> Policy:
         tokens,
         recipients,
         read_callers(top) or Callers(frozenset(), frozenset()),
-        tuple(read_limits(top, tokens, recipients)),
+        tuple(read_limits(top, chains, tokens, recipients)),
         read_hours(top),
         tuple(read_approvals(top, tokens)),
         calls or 1,

@@ -135,11 +135,13 @@ def _coins(policy: Policy, findings: Findings) -> None:
 
 def _growth(policy: Policy, findings: Findings) -> None:
     everything = (each for each in policy.limits if not each.recipient and not each.each_recipient)
-    if not any(each.count is not None and each.token is None for each in everything):
+    counted = any(each.count is not None and each.token is None for each in everything)
+    bounded = policy.chains.keys() <= {each.fees_on for each in policy.limits}
+    if not (counted or (policy.chains and bounded)):
         findings.warn(
             ("limits",),
             "nothing limits how many payments there are: small ones, each with its fee, never end",
-            'add a limit of everything: per = "day", count = 100',
+            'add a limit of everything (count = 100) or of fees (fees_on = "<chain>", amount = "0.05")',
         )
 
 
@@ -171,8 +173,8 @@ def _never_reached(position: int, shorter: Limit, longer: Limit, findings: Findi
             )
 
 
-def _scope(limit: Limit) -> tuple[str | None, str | None, bool]:
-    return limit.token, limit.recipient, limit.each_recipient
+def _scope(limit: Limit) -> tuple[str | None, str | None, bool, str | None]:
+    return limit.token, limit.recipient, limit.each_recipient, limit.fees_on
 
 
 def _approvals(document: Document, policy: Policy, findings: Findings) -> None:

@@ -86,7 +86,8 @@ class Limit:
     """A rolling window: at most `amount` base units of `token` and `count` payments in `seconds`.
 
     Without a token it counts payments of every token. With `each_recipient` every recipient has a window of
-    their own; with `recipient`, an address, it is that one's alone.
+    their own; with `recipient`, an address, it is that one's alone. With `fees_on`, a chain, it is `amount` wei of
+    worst-case fees on it, whatever is paid.
     """
 
     seconds: int
@@ -95,6 +96,7 @@ class Limit:
     each_recipient: bool = False
     amount: int | None = None
     count: int | None = None
+    fees_on: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

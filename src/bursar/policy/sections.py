@@ -112,11 +112,17 @@ def read_wallet_factories(top: Table) -> frozenset[str]:
     return frozenset(found)
 
 
-def read_limits(top: Table, tokens: Mapping[str, Token], recipients: Recipients) -> list[Limit]:
+def read_limits(
+    top: Table, chains: Mapping[str, Chain], tokens: Mapping[str, Token], recipients: Recipients
+) -> list[Limit]:
     """Return the rolling windows of `[[limits]]`, in the file's order."""
     found = []
     for table in top.tables("limits"):
         seconds = table.seconds("per", 60, LONGEST_WINDOW, required=True)
+        fees_on = table.text("fees_on")
+        if fees_on is not None:
+            found.append(_fee_limit(table, seconds or 0, fees_on, chains))
+            continue
         token = _token(table, tokens)
         amount = _token_amount(table, "amount", token, tokens)
         count = table.number("count", 1, 10**6)
@@ -129,6 +135,16 @@ def read_limits(top: Table, tokens: Mapping[str, Token], recipients: Recipients)
         table.finish()
         found.append(Limit(seconds or 0, token, recipient, each, amount, count))
     return found
+
+
+def _fee_limit(table: Table, seconds: int, chain: str, chains: Mapping[str, Chain]) -> Limit:
+    amount = table.amount("amount", NATIVE_DECIMALS, required=True)
+    if chain not in chains:
+        table.error(
+            "fees_on", f"there is no chain {chain[:40]!r} in [chains]", "add it, or name another"
+        )
+    table.finish()
+    return Limit(seconds, amount=amount or 0, fees_on=chain)
 
 
 def read_hours(top: Table) -> Hours | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bursar.policy.model import Policy, Token, address_key
+from bursar.policy.model import NATIVE_DECIMALS, Policy, Token, address_key
 from bursar.policy.proposal import Payment, Proposal
+
+# A chain's own coin, as fees are paid in it.
+COIN = Token(NATIVE_DECIMALS, 0, frozenset())
 
 
 def token_name(policy: Policy, proposal: Proposal, payment: Payment) -> str | None:

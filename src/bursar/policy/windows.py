@@ -9,9 +9,10 @@ from bursar.policy.model import Limit, Policy, address_key
 from bursar.policy.proposal import Circumstances, Kind, Proposal
 from bursar.policy.rules import UNKNOWN, judged
 from bursar.policy.times import duration_text
-from bursar.policy.tokens import amount_text, token_name
+from bursar.policy.tokens import COIN, amount_text, token_name
 
 ANY = "*"
+_FEES = "fees:"
 
 
 def windows(policy: Policy, proposal: Proposal) -> tuple[Reservation, ...]:
@@ -19,8 +20,8 @@ def windows(policy: Policy, proposal: Proposal) -> tuple[Reservation, ...]:
 
     A key is `<token>|<recipient>`, with `*` for any: it says what is counted and not for how long, so a policy
     with a longer window finds what was spent before. Amounts are in base units of the policy's token; under
-    `*|…` only payments are counted. Blind and other switched-on kinds are payments of an unknown token to
-    nobody known: they count once in the windows over everything.
+    `*|…` only payments are counted; `fees:<chain>|*` is wei of worst-case fees. Blind and other switched-on kinds
+    are payments of an unknown token to nobody known: they count once in the windows over everything.
     """
     taken: dict[str, tuple[int, int]] = {}
     bounds: dict[str, list[Bound]] = {}
@@ -37,9 +38,11 @@ def takes(policy: Policy, proposal: Proposal) -> dict[str, tuple[int, int]]:
 
     It is kept whatever limits there are now, so that one that is added later finds what was spent before.
     """
-    if proposal.kind is not Kind.TRANSFER:
-        return {f"{ANY}|{ANY}": (0, 1)}
     found: dict[str, tuple[int, int]] = {}
+    if proposal.chain is not None and proposal.fee_at_most:
+        found[f"{_FEES}{proposal.chain}|{ANY}"] = (proposal.fee_at_most, 0)
+    if proposal.kind is not Kind.TRANSFER:
+        return {**found, f"{ANY}|{ANY}": (0, 1)}
     for payment in proposal.payments:
         name, whose = token_name(policy, proposal, payment), address_key(payment.recipient)
         for token in {name, ANY} - {None}:
@@ -59,6 +62,8 @@ def limits(policy: Policy, proposal: Proposal, circumstances: Circumstances) -> 
 
 def limit_name(limit: Limit, policy: Policy) -> str:
     """Return the name under which a limit refuses: `limits[usdc, each recipient, 1 day]`."""
+    if limit.fees_on is not None:
+        return f"limits[fees on {limit.fees_on}, {duration_text(limit.seconds)}]"
     parts = [limit.token or "any token"]
     if limit.each_recipient:
         parts.append("each recipient")
@@ -68,6 +73,10 @@ def limit_name(limit: Limit, policy: Policy) -> str:
 
 
 def _uses(limit: Limit, policy: Policy, proposal: Proposal) -> dict[str, tuple[int, int]]:
+    if limit.fees_on is not None:
+        # Of a blind hash neither chain nor fee is known; the fee of anything else was judged by then.
+        fees = (proposal.fee_at_most or 0, 0)
+        return {f"{_FEES}{limit.fees_on}|{ANY}": fees} if proposal.chain == limit.fees_on else {}
     if proposal.kind is not Kind.TRANSFER:
         everything = limit.token is None and limit.recipient is None and not limit.each_recipient
         return {f"{ANY}|{ANY}": (0, 1)} if everything else {}
@@ -94,13 +103,12 @@ def _room(
         yield judged(bound.rule, passed=False, value=value, limit=_limit_text(bound))
         return
     if bound.amount is not None:
-        name = reservation.key.partition("|")[0]
-        token, after = policy.tokens[name], spent.amount + reservation.amount
+        after = spent.amount + reservation.amount
         yield judged(
             bound.rule,
             passed=after <= bound.amount,
-            value=f"{amount_text(after, token, name)} with this one",
-            limit=f"at most {amount_text(bound.amount, token, name)}",
+            value=f"{_amount(reservation.key, after, policy)} with this one",
+            limit=f"at most {_amount(reservation.key, bound.amount, policy)}",
         )
     if bound.count is not None:
         yield judged(
@@ -109,6 +117,13 @@ def _room(
             value=f"{_payments(spent.count + reservation.count)} with this one",
             limit=f"at most {_payments(bound.count)}",
         )
+
+
+def _amount(key: str, units: int, policy: Policy) -> str:
+    name = key.partition("|")[0]
+    if name.startswith(_FEES):
+        return f"{amount_text(units, COIN, 'of its coin')} in fees"
+    return amount_text(units, policy.tokens[name], name)
 
 
 def _limit_text(bound: Bound) -> str:

@@ -113,6 +113,10 @@ def _whether(policy: Policy) -> Iterator[tuple[str, str]]:
 
 
 def _limit(limit: Limit, policy: Policy) -> str:
+    span = duration_text(limit.seconds).removeprefix("1 ")
+    if limit.fees_on is not None:
+        much = to_decimal_text(limit.amount or 0, NATIVE_DECIMALS)
+        return f"Fees on {limit.fees_on} of at most {much} of its own coin in any {span}."
     parts = []
     if limit.amount is not None and limit.token is not None:
         parts.append(amount_text(limit.amount, policy.tokens[limit.token], limit.token))
@@ -122,7 +126,7 @@ def _limit(limit: Limit, policy: Policy) -> str:
     whom = " to each recipient" if limit.each_recipient else ""
     if limit.recipient is not None:
         whom = f" to {policy.recipients.allow.get(limit.recipient, limit.recipient)}"
-    return f"At most {' and '.join(parts)}{whom} in any {duration_text(limit.seconds).removeprefix('1 ')}."
+    return f"At most {' and '.join(parts)}{whom} in any {span}."
 
 
 def _approval(rule: ApprovalRule, policy: Policy) -> str:

@@ -170,6 +170,8 @@ DIFFERENT: list[tuple[str, Any]] = [
     ("allow", frozenset()),
     ("allow", frozenset({"blind_signing"})),
     ("wallet_factories", frozenset({ACME})),
+    ("limits", (Limit(60, amount=5, fees_on="base"),)),
+    ("limits", (Limit(60, amount=5, fees_on="zora"),)),
 ]
 
 
