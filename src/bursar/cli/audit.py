@@ -125,7 +125,9 @@ def listed(shell: Shell, *, file: Path | None, since: str, via: str | None) -> N
     with _texts(shell, file, via) as texts:
         receipts = [read_receipt(text)[0] for text in _counted(shell, texts, "reading")]
     shown = [each for each in receipts if moment_of(each.at) >= begin]
-    table = listing(("receipt", "at", "what", "by", "", "because"), [row(each) for each in shown])
+    table = listing(
+        ("receipt", "at", "what", "by", "because", "about"), [row(each) for each in shown]
+    )
     shell.result([each.to_dict() for each in shown], table if shown else f"nothing since {since}")
 
 

@@ -339,7 +339,7 @@ class Story:
         """Print names and values; a value may be a pair of value and remark."""
         for name, fact in facts.items():
             value, remark = fact if isinstance(fact, tuple) else (fact, None)
-            self._line(f"  [dim]{name.replace('_', ' '):<12}[/]  {_plain(value)}")
+            self._line(f"  [dim]{_plain(name.replace('_', ' ')):<12}[/]  {_plain(value)}")
             if remark:
                 self._line(f"  [dim]{'':<12}  {_plain(remark)}[/]")
 

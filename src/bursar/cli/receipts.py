@@ -23,8 +23,8 @@ def row(receipt: Receipt) -> tuple[str, ...]:
         receipt.at[:19].replace("T", " "),
         what,
         _who(_mapping(body, "caller")),
-        _about(body),
         _because(body),
+        _about(body),
     )
 
 

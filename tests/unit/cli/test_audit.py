@@ -152,7 +152,7 @@ def test_the_receipts_are_listed_for_people_with_who_what_and_why(capsys, desk, 
     file.write_text("".join(f"{line}\n" for line in Book(desk.store, KEY).receipts()))
     assert run(["audit", "list", str(file), "--since", "2026-01-01"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
-    assert head.split() == ["receipt", "at", "what", "by", "because"]
+    assert head.split() == ["receipt", "at", "what", "by", "because", "about"]
     assert len(rows) == 7
     for text in ("allowed", "role/payroll", "pay 0.2 usdc"):
         assert text in rows[0]
