@@ -121,9 +121,9 @@ class Container:
         table = self._environ.get(LEDGER_TABLE)
         if not table:
             raise ConfigError(f"{LEDGER_TABLE} is not set")
-        # So that a page takes no longer than a call of KMS: what is read, what is written, what is looked up.
-        third = seconds / 3
-        book = Book(self._edges.open_store(table, third), self._key_arn(), Pace(deadline=third))
+        # Reading may take all of it; what is written then, and looked up, are calls of a third each.
+        store = self._edges.open_store(table, seconds / 3)
+        book = Book(store, self._key_arn(), Pace(deadline=seconds))
         return Treasury(
             self._rules(), book, lambda: self.signer(seconds), blind_signing=self.blind_signing
         )

@@ -59,8 +59,9 @@ from bursar.signing_contract import (
 _USUAL_TIMEOUT = 15.0
 _MARGIN = 1.0
 _SHORTEST_CALL = 0.1
-# What is done one after the other: two calls of KMS, and with a policy two pages of the ledger.
-_CALLS, _CALLS_WITH_LEDGER = 2, 4
+# What is done one after the other: two calls of KMS, and with a policy two pages of the ledger, which may take two
+# thirds more each: what is written and looked up when all has been read.
+_CALLS, _CALLS_WITH_LEDGER = 2, 5
 
 
 class SigningFunction:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from bursar.errors import LedgerDamaged, LedgerUnavailable
 from bursar.ledger.pages import (
@@ -25,10 +26,19 @@ from bursar.ledger.pages import (
     recipient_name,
     spend_range,
 )
-from bursar.ledger.receipts import Head, Receipt, canonical, following, read_receipt
+from bursar.ledger.receipts import (
+    Head,
+    Receipt,
+    canonical,
+    following,
+    read_receipt,
+    read_recent,
+)
 from bursar.ledger.store import HEAD, Change, OutcomeUnknown, OutOfTurn, Store
 
 Plan = Callable[[Seen], Page]
+# How many pages' entries the head repeats: those before were written long ago, as transactions go.
+_RECENT: Final = 4
 
 
 def _now() -> datetime:
@@ -52,6 +62,31 @@ class Pace:
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], datetime] = _now
     random: Callable[[], float] = _dice
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a store holds, with what the last pages wrote laid over it. `check` raises where time is up."""
+
+    store: Store
+    book: str
+    recent: Mapping[str, str]
+    check: Callable[[], None]
+
+    def get(self, names: Collection[str]) -> dict[str, str]:
+        self.check()
+        found = self.store.get(self.book, names)
+        return found | {name: self.recent[name] for name in names if name in self.recent}
+
+    def between(self, names: object) -> Iterator[tuple[str, str]]:
+        if not isinstance(names, tuple):
+            return
+        first, last = names
+        for name, text in self.store.between(self.book, first, last):
+            self.check()
+            if name not in self.recent:
+                yield name, text
+        yield from ((n, text) for n, text in self.recent.items() if first <= n <= last)
 
 
 class Book:
@@ -88,6 +123,7 @@ class Book:
     ) -> tuple[Page, Receipt]:
         attempt = 0
         while True:
+            stuck = False
             seen, head_text = self.look(question, end)
             # A page whose fate is unknown may arrive late, but never once the head has passed its number.
             for page, receipt in doubtful:
@@ -98,7 +134,7 @@ class Book:
             try:
                 self._put(page, receipt, head_text)
             except OutOfTurn:
-                self._require_turned(receipt, head_text)
+                stuck = self._is_stuck(receipt, head_text)
             except OutcomeUnknown:
                 doubtful.append((page, receipt))
                 if self._is_written(receipt):
@@ -106,7 +142,7 @@ class Book:
             else:
                 return page, receipt
             attempt += 1
-            self._wait(attempt, end)
+            self._wait(attempt, end, stuck=stuck)
 
     def look(self, question: Question, end: float | None = None) -> tuple[Seen, str | None]:
         """Return what the ledger holds of a question, and the head's own text. The head is read first.
@@ -118,8 +154,11 @@ class Book:
         """
         head_text = self.store.get(self.name, [HEAD]).get(HEAD)
         now = self._pace.now()
-        self._require_time(end)
-        found = self.store.get(self.name, question.names)
+        # A transaction's entries may be seen one after the other, the head among the first: what the last pages
+        # wrote is therefore read from the head itself.
+        recent = {name: text for page in read_recent(head_text) for name, text in page.items()}
+        reading = _Reading(self.store, self.name, recent, lambda: self._require_time(end))
+        found = reading.get(question.names)
         claims = {each: found.get(claim_name(each)) for each in question.claims}
         first = {each: found.get(recipient_name(each)) for each in question.recipients}
         seen = Seen(
@@ -130,11 +169,13 @@ class Book:
             {each: read_first_seen(text) for each, text in first.items() if text is not None},
             tuple(
                 read_consent(*entry)
-                for entry in self._range(question.digest and consent_range(question.digest))
+                for entry in reading.between(question.digest and consent_range(question.digest))
             ),
             tuple(
                 Taken.read(*entry)
-                for entry in self._range(question.seconds and spend_range(now, question.seconds))
+                for entry in reading.between(
+                    question.seconds and spend_range(now, question.seconds)
+                )
             ),
         )
         self._require_time(end)
@@ -157,35 +198,29 @@ class Book:
         """
         return Head.read(self.store.get(self.name, [HEAD]).get(HEAD))
 
-    def _range(self, names: object) -> Iterator[tuple[str, str]]:
-        return self.store.between(self.name, *names) if isinstance(names, tuple) else iter(())
-
-    def _require_turned(self, receipt: Receipt, head_text: str | None) -> None:
-        """Refuse to wait for ever where the next receipt is there and the head does not know of it."""
+    def _is_stuck(self, receipt: Receipt, head_text: str | None) -> bool:
+        """Tell whether the next receipt is there and the head does not know of it: not yet, or never."""
         name = receipt_name(receipt.number)
-        # The head last: a page that lands between the two reads moves it.
-        if (
-            name in self.store.get(self.name, [name])
-            and self.store.get(self.name, [HEAD]).get(HEAD) == head_text
-        ):
-            raise LedgerDamaged(
-                f"{name} is in the ledger, and the head does not know of it: nobody's signer wrote it",
-                hint="find out who can write the ledger: bursar aws access-review",
-            )
+        there = name in self.store.get(self.name, [name])
+        return there and self.store.get(self.name, [HEAD]).get(HEAD) == head_text
 
     def _require_time(self, end: float | None) -> None:
         # A store that answers slowly must not outlast whoever waits for the page.
         if end is not None and self._pace.monotonic() >= end:
             raise LedgerUnavailable(
-                "the key's ledger answers too slowly", hint="ask again in a moment"
+                "the key's ledger takes too long to read",
+                hint="ask again in a moment; if it stays so, the longest window holds too many payments: give the "
+                "function more memory, or keep windows shorter",
             )
 
     def _put(self, page: Page, receipt: Receipt, head_text: str | None) -> None:
+        entries = page.entries()
+        recent = [*read_recent(head_text), entries][-_RECENT:]
         change = Change(
             head_text,
-            receipt.head.to_text(),
+            receipt.head.to_text(recent),
             {receipt_name(receipt.number): canonical(receipt.to_dict())},
-            page.entries(),
+            entries,
         )
         self.store.put(self.name, change)
 
@@ -194,11 +229,16 @@ class Book:
         text = self.store.get(self.name, [name]).get(name)
         return text is not None and read_receipt(text)[1] == receipt.hash
 
-    def _wait(self, attempt: int, end: float) -> None:
+    def _wait(self, attempt: int, end: float, *, stuck: bool) -> None:
         # Jittered, so that those who collided do not collide again.
         ceiling = min(self._pace.longest_wait, self._pace.first_wait * 2.0 ** min(attempt, 16))
         pause = self._pace.random() * ceiling
         if self._pace.monotonic() + pause >= end:
+            if stuck:
+                raise LedgerDamaged(
+                    "the next receipt is in the ledger, and the head does not know of it: no signer wrote it",
+                    hint="find out who can write the ledger: bursar aws access-review",
+                )
             raise LedgerUnavailable(
                 "the key's ledger was always written by somebody else first",
                 hint="ask again in a moment; asking twice is safe",

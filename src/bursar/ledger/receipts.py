@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -47,9 +47,9 @@ class Head:
     def __str__(self) -> str:
         return f"{self.number}:{self.hash}"
 
-    def to_text(self) -> str:
-        """Return the head as a store keeps it."""
-        return canonical({"number": self.number, "hash": self.hash})
+    def to_text(self, recent: Sequence[Mapping[str, str]] = ()) -> str:
+        """Return the head as a store keeps it, with the entries that the last pages wrote, oldest first."""
+        return canonical({"number": self.number, "hash": self.hash, "recent": list(recent)})
 
     @classmethod
     def read(cls, text: str | None) -> Head:
@@ -65,6 +65,22 @@ class Head:
         if not _is_number(number) or not isinstance(digest, str) or not _HASH.match(digest):
             raise LedgerDamaged("the head of the ledger is not one")
         return cls(number, digest)
+
+
+def read_recent(text: str | None) -> list[dict[str, str]]:
+    """Return the entries that the last pages wrote, oldest page first, of a head's text.
+
+    Raises:
+        LedgerDamaged: they are none.
+    """
+    found = [] if text is None else read_json(text, "the head").get("recent", [])
+    if not isinstance(found, list) or not all(_is_entries(each) for each in found):
+        raise LedgerDamaged("what the head of the ledger says of the last pages is not that")
+    return found
+
+
+def _is_entries(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,8 @@ class Case:
         wallet = f"{self.proposal.chain}:{self.wallet}"
         # The caller's own id is one payment whatever wallet Crossmint says it is of.
         own = (f"id:{self.id}",) if self.id else ()
-        return (f"transaction:{wallet}:{self.transaction}", *own)
+        crossmints = (f"transaction:{wallet}:{self.transaction}",) if self.transaction else ()
+        return (*crossmints, *own)
 
     @property
     def recipients(self) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ class Hearing:
         )
 
     def _verdict(self, seen: Seen, before: Operation, decision: Decision) -> Verdict:
-        refusal = self._replayed(seen, before) or _refusal(decision, self.case)
+        refusal = self._replayed(seen, before) or _refusal(decision, self.case, before.asked_by)
         if refusal is not None:
             return Verdict(refusal)
         earlier = before.signed.get(_hex(self.case.digest))
@@ -190,7 +190,10 @@ class Hearing:
         operation = self.case.operation
         others = before is not None and before.operation not in ("", operation)
         shared = before is not None and (before.shared or others)
-        return Claim(operation, self.case.nonce, shared)
+        same = before is not None and before.operation == operation
+        # Looked at once, an operation keeps its nonce, though it is asked for as something unverifiable.
+        kept = before.nonce if before and same and self.case.review is None else self.case.nonce
+        return Claim(operation, kept, shared)
 
     def _first_seen(self, seen: Seen, decision: Decision) -> Mapping[str, Any]:
         """Return the recipients who are known from now on.
@@ -316,17 +319,20 @@ def refused_body(asked: Json, caller: Caller, rules: Rulebook, refusal: BursarEr
     }
 
 
-def _refusal(decision: Decision, case: Case) -> PolicyViolation | NeedsApproval | None:
+def _refusal(
+    decision: Decision, case: Case, asked_by: frozenset[str]
+) -> PolicyViolation | NeedsApproval | None:
     stands = decision.decisive
     if stands is None:
         return None
     if decision.outcome is Outcome.NEEDS_APPROVAL:
-        others = f", other than {', '.join(decision.not_from)}" if decision.not_from else ""
+        not_from = tuple(sorted({*decision.not_from, *asked_by}))
+        others = f", other than {', '.join(not_from)}" if not_from else ""
         return NeedsApproval(
             f"it waits for approval: {stands}",
             digest=_hex(case.digest),
             missing=decision.approvals_missing,
-            not_from=decision.not_from,
+            not_from=not_from,
             hint=f"{decision.approvals_missing} more must approve{others}, with: bursar approve "
             f"{_shown_id(case.transaction or _hex(case.message))}; then ask again",
         )

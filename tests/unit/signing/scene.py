@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +18,8 @@ from bursar.chains.evm import KmsSignRequest, Scheme
 from bursar.errors import BursarError, KmsError
 from bursar.kms.wire import KmsPublicKey, KmsSignature
 from bursar.ledger.book import Book, Pace
-from bursar.ledger.receipts import read_receipt
+from bursar.ledger.receipts import canonical, read_receipt
+from bursar.ledger.store import HEAD
 from bursar.policy.rulebook import Rulebook
 from bursar.review.intent import Intent
 from bursar.sandbox.chain import kernel
@@ -211,7 +213,14 @@ class Desk:
         entries = self.store.books[self.key]
         names = [name for name in entries if name.startswith(kind)]
         assert names, kind
+        self.forget_recent()
         entries.update(dict.fromkeys(names, text))
+
+    def forget_recent(self) -> None:
+        """Leave only the entries themselves to be read: nothing of the last pages in the head."""
+        entries = self.store.books[self.key]
+        with suppress(ValueError, TypeError):
+            entries[HEAD] = canonical(json.loads(entries[HEAD]) | {"recent": []})
 
 
 def numbered(sequence: int) -> UserOperation:

@@ -154,6 +154,9 @@ SUBTLE: list[tuple[str, dict[str, Any]]] = [
     ("head", {"number": 0, "hash": "00"}),
     ("head", {"number": -1, "hash": "00"}),
     ("head", {"number": 1, "hash": None}),
+    ("head", {"number": 1, "hash": "00" * 32, "recent": {}}),
+    ("head", {"number": 1, "hash": "00" * 32, "recent": [None]}),
+    ("head", {"number": 1, "hash": "00" * 32, "recent": [{"operation#": 1}]}),
 ]
 
 
@@ -187,6 +190,7 @@ def test_a_signature_on_record_that_is_not_ours_is_not_given_again() -> None:
         (forged, desk.kms.address),
         ("0x", "x"),
     ):
+        desk.forget_recent()
         entries = desk.store.books[desk.key]
         for name in [each for each in entries if each.startswith("operation#")]:
             body = json.loads(entries[name])

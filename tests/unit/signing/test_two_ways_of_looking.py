@@ -17,6 +17,7 @@ from tests.unit.signing.scene import (
     DAILY,
     POLICY,
     Desk,
+    dearer,
     hash_of,
     numbered,
 )
@@ -109,3 +110,12 @@ def test_a_made_up_id_does_not_keep_the_honest_request_from_being_signed():
             desk.treasury.sign(desk.request(waiting), CALLER)
     desk.treasury.consent(desk.approval(honest), Caller(ADA, "api"))
     assert desk.treasury.sign(desk.request(honest), CALLER)
+
+
+def test_an_operation_that_was_looked_at_keeps_its_nonce_when_it_comes_as_unverifiable(desk):
+    request = desk.request(id="rent")
+    desk.treasury.sign(request, CALLER)
+    again = unreadable(dict(request.transaction))
+    desk.treasury.sign(desk.request(again, id="rent", accept=("unverifiable",)), CALLER)
+    estimated_again = desk.waiting(dearer(numbered(0), 2))
+    assert desk.treasury.sign(desk.request(estimated_again, id="rent"), CALLER)
