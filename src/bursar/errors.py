@@ -69,7 +69,21 @@ BursarError
 ├── TransferError              a transfer that cannot go on
 │   ├── NotAwaitingApproval    nothing is waiting for this signer
 │   ├── IntentMismatch         the transaction is not what was asked for
-│   └── SettlementTimeout      retryable: still not final when we stopped waiting
+│   ├── SettlementTimeout      retryable: still not final when we stopped waiting
+│   ├── TransferConflict       the id is another payment's
+│   ├── UnknownTransfer        the journal has none of that id
+│   ├── NotCancellable         its approval was handed in, or it is over
+│   ├── TransferEnded          it failed for good or was cancelled: a new payment needs a new id
+│   └── SettlementContradicted the chain and Crossmint disagree about whether it was paid
+├── PayoutError                a file of payments that cannot be paid as it is
+│   ├── PlanRejected           lines that are wrong; nothing was done
+│   ├── PlanChanged            the file is not the one that was planned
+│   └── UnknownPayout          the journal has none of that id
+├── JournalError               the transfers' memory failed
+│   └── JournalUnavailable     retryable: it could not be reached, or is full
+├── ChainError                 the chain's JSON-RPC endpoint failed, or is of another chain
+│   └── ChainUnavailable       retryable
+├── WebhookRejected            a delivery that Crossmint did not sign, or that is too old
 ├── LedgerError                the key's memory failed: what was spent, who consented, what was signed
 │   ├── LedgerUnavailable      retryable: it could not be reached, or somebody else always came first
 │   └── LedgerDamaged          a record in it is not what was written
@@ -547,6 +561,64 @@ class IntentMismatch(TransferError):
 class SettlementTimeout(TransferError):
     code = "settlement_timeout"
     retryable = True
+
+
+class TransferConflict(TransferError):
+    code = "transfer_conflict"
+
+
+class UnknownTransfer(TransferError):
+    code = "unknown_transfer"
+
+
+class NotCancellable(TransferError):
+    code = "not_cancellable"
+
+
+class TransferEnded(TransferError):
+    code = "transfer_ended"
+
+
+class SettlementContradicted(TransferError):
+    code = "settlement_contradicted"
+
+
+class PayoutError(BursarError):
+    code = "payout_error"
+
+
+class PlanRejected(PayoutError):
+    code = "plan_rejected"
+
+
+class PlanChanged(PayoutError):
+    code = "plan_changed"
+
+
+class UnknownPayout(PayoutError):
+    code = "unknown_payout"
+
+
+class JournalError(BursarError):
+    code = "journal_error"
+
+
+class JournalUnavailable(JournalError):
+    code = "journal_unavailable"
+    retryable = True
+
+
+class ChainError(BursarError):
+    code = "chain_error"
+
+
+class ChainUnavailable(ChainError):
+    code = "chain_unavailable"
+    retryable = True
+
+
+class WebhookRejected(BursarError):
+    code = "webhook_rejected"
 
 
 class LedgerError(BursarError):
