@@ -11,6 +11,5 @@ therefore still true when it is written, and a limit cannot be passed by asking 
 
 `book.py` turns the pages, `pages.py` says what is on them, `receipts.py` chains and hashes them, and
 `verification.py` checks a chain offline. `store.py` is the seam: a store keeps texts under names and knows nothing
-of their meaning. `database.py` is one over SQLite or PostgreSQL (`sql_faults.py` reads their errors); the deployed
-signer's, over DynamoDB, is in `aws`.
+of their meaning. `database.py` is one over SQLite or PostgreSQL; the deployed one, over DynamoDB, is in `aws`.
 """

@@ -4,37 +4,33 @@
 with DatabaseStore.open() as store:                                           # the user's own file
 with DatabaseStore.open("postgresql+psycopg://treasury@db.example/ledger") as store:  # bursar[postgres]
 ```
-One table, `ledger_entries(book, entry, data)`. Sources: SQLite, "Write-Ahead Logging" and "Transaction";
-PostgreSQL, "Transaction Isolation" and "Collation Support".
+One table, `ledger_entries(book, entry, data)`. Source: PostgreSQL, "Transaction Isolation", "Collation Support".
 """
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from bursar.errors import ConfigError, LedgerError, LedgerUnavailable
-from bursar.ledger.sql_faults import commit_error, meaning
-from bursar.ledger.store import HEAD, Change, OutOfTurn
+from bursar.errors import BursarError, LedgerDamaged, LedgerError, LedgerUnavailable
+from bursar.ledger.store import HEAD, Change, OutcomeUnknown, OutOfTurn
+from bursar.sql import engine as sql
+from bursar.sql.faults import Kept, spoken_of, was_undone
 
-_DRIVERS: Final = {
-    "sqlite": "sqlite+pysqlite",
-    "postgresql": "postgresql+psycopg",
-    "postgres": "postgresql+psycopg",
-}
-# Seconds: for another writer to be done, and for a server to answer at all.
-_PATIENCE: Final = 5
-# The name, a number, of the lock that is held while the table is made.
-_MAKING: Final = 0x62757273
+LEDGER: Final = Kept(
+    "the ledger",
+    LedgerError,
+    LedgerUnavailable,
+    LedgerDamaged,
+    OutOfTurn,
+    "it needs SELECT, INSERT and UPDATE on ledger_entries, and CREATE the first time",
+)
 _PAGE: Final = 100
 _KEYS: Final = 500
 
@@ -63,7 +59,7 @@ class DatabaseStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._is_sqlite = engine.dialect.name == "sqlite"
+        self._is_sqlite = sql.is_sqlite(engine)
 
     @classmethod
     def open(cls, where: str | Path | None = None) -> Self:
@@ -78,10 +74,7 @@ class DatabaseStore:
             LedgerUnavailable: the database could not be reached.
             LedgerError: the file or the table cannot be made.
         """
-        url = _url(default_path() if where is None else where)
-        if url.get_backend_name() == "sqlite":
-            _make_private(Path(str(url.database)))
-        store = cls(_engine(url))
+        store = cls(sql.open_engine(default_path() if where is None else where, LEDGER))
         try:
             store._prepare()
         except BaseException:
@@ -143,23 +136,16 @@ class DatabaseStore:
         """
         for texts in (change.new, change.entries):
             _require_unicode(book, change.seen or "", change.head, *texts, *texts.values())
-        with _our_errors(), self._engine.connect() as connection:
-            self._begin(connection)
+        with spoken_of(LEDGER), self._engine.connect() as connection:
+            sql.begin_writing(connection)
             try:
                 self._write(connection, book, change)
             except IntegrityError:
-                raise _out_of_turn() from None
+                raise LEDGER.out_of_turn() from None
             try:
                 connection.commit()
             except DBAPIError as error:
-                raise commit_error(error) from None
-
-    def _begin(self, connection: Connection) -> None:
-        if self._is_sqlite:
-            # At once for writing: to begin by reading could not wait its turn afterwards.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}s'")
+                raise _commit_error(error) from None
 
     def _write(self, connection: Connection, book: str, change: Change) -> None:
         # The head first: its row is what writers of one book wait for each other at.
@@ -168,7 +154,7 @@ class DatabaseStore:
             is_head = sa.and_(_its.book == book, _its.entry == HEAD, _its.data == change.seen)
             turned = connection.execute(sa.update(_TABLE).where(is_head).values(data=change.head))
             if turned.rowcount != 1:
-                raise _out_of_turn()
+                raise LEDGER.out_of_turn()
         for name, text in new.items():
             connection.execute(sa.insert(_TABLE), {"book": book, "entry": name, "data": text})
         for name, text in change.entries.items():
@@ -187,111 +173,30 @@ class DatabaseStore:
         return self._read(_ENTRIES.where(within).order_by(_its.entry).limit(_PAGE))
 
     def _read(self, query: sa.Select[str, str]) -> _Entries:
-        with _our_errors(), self._engine.connect() as connection:
+        with spoken_of(LEDGER), self._engine.connect() as connection:
             return [(name, text) for name, text in connection.execute(query)]
 
     def _prepare(self) -> None:
-        end = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                with _our_errors(), self._engine.connect() as connection:
-                    return self._make_table(connection)
-            except LedgerUnavailable:
-                # Two that open a new file together get into each other's way without waiting.
-                if not self._is_sqlite or time.monotonic() >= end:
-                    raise
-                time.sleep(0.05)
+        sql.make_tables(self._engine, LEDGER, _make_table)
 
-    def _make_table(self, connection: Connection) -> None:
-        if self._is_sqlite:
-            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-        elif connection.exec_driver_sql("SHOW server_encoding").scalar() != "UTF8":
-            raise ConfigError(
-                "the database's encoding is not UTF8", hint="create one WITH ENCODING 'UTF8'"
-            )
-        if not sa.inspect(connection).has_table(_TABLE.name):
-            if not self._is_sqlite:  # where two make it at once, one of them would fail
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
-            connection.execute(sa.schema.CreateTable(_TABLE, if_not_exists=True))
-        connection.commit()
+
+def _make_table(connection: Connection) -> None:
+    if not sa.inspect(connection).has_table(_TABLE.name):
+        connection.execute(sa.schema.CreateTable(_TABLE, if_not_exists=True))
+
+
+def _commit_error(error: DBAPIError) -> BursarError:
+    if was_undone(error):
+        return LEDGER.out_of_turn()
+    return OutcomeUnknown(
+        "the ledger's database did not say whether it wrote",
+        hint="look before it is written again",
+    )
 
 
 def default_path() -> Path:
-    """Return where the ledger is kept without a setting: the user's data folder for bursar.
-
-    It is not in `bursar.home`, which may be a checkout's folder of tools: those can be thrown away, this cannot.
-    """
-    from platformdirs import user_data_path
-
-    return user_data_path("bursar", appauthor=False) / "ledger.sqlite3"
-
-
-def _url(where: str | Path) -> URL:
-    if isinstance(where, Path) or "://" not in where:
-        return URL.create("sqlite+pysqlite", database=str(Path(where).expanduser().absolute()))
-    try:
-        url = make_url(where)
-    except (ArgumentError, ValueError):  # the message has the URL, and so its password
-        raise ConfigError("the ledger's URL is not one", hint=_FORMS) from None
-    driver = _DRIVERS.get(url.drivername.removesuffix("+psycopg").removesuffix("+pysqlite"))
-    if driver is None:
-        raise ConfigError("the ledger's URL is of no database it can be kept in", hint=_FORMS)
-    if driver.startswith("sqlite") and url.database in {None, "", ":memory:"}:
-        raise ConfigError("a ledger in memory forgets what it is for", hint=_FORMS)
-    return url.set(drivername=driver)
-
-
-_FORMS: Final = "a path, sqlite:////path, or postgresql+psycopg://user@host/database"
-
-
-def _engine(url: URL) -> Engine:
-    is_sqlite = url.get_backend_name() == "sqlite"
-    arguments: dict[str, Any] = (
-        {"timeout": _PATIENCE, "isolation_level": None}
-        if is_sqlite
-        else {"connect_timeout": _PATIENCE, "application_name": "bursar"}
-    )
-    try:
-        engine = sa.create_engine(
-            url, connect_args=arguments, hide_parameters=True, pool_pre_ping=not is_sqlite
-        )
-    except ImportError:
-        raise ConfigError(
-            "the driver for PostgreSQL is not installed", hint="pip install 'bursar[postgres]'"
-        ) from None
-    if is_sqlite:
-        sa.event.listen(engine, "connect", _durable)
-    return engine
-
-
-def _durable(connection: Any, _: object) -> None:
-    # Under WAL the default would lose the last pages with the power.
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def _make_private(path: Path) -> None:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)
-    except OSError as error:
-        raise LedgerError(
-            f"the ledger's file {path} cannot be opened ({error.strerror})",
-            hint="it and its folder must be yours to write",
-        ) from None
-
-
-@contextmanager
-def _our_errors() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:  # its message has statements and texts
-        raise meaning(error) from None
-
-
-def _out_of_turn() -> OutOfTurn:
-    return OutOfTurn("somebody else wrote the ledger first", hint="read it again")
+    """Return where the ledger is kept without a setting: the user's data folder for bursar."""
+    return sql.default_path("ledger.sqlite3")
 
 
 def _require_unicode(*texts: str) -> None:
