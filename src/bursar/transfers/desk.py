@@ -1,0 +1,385 @@
+"""What is done about a transfer, one step at a time. Each step may be repeated, by anybody, at any moment.
+
+A step that may have acted before looks first: creating has the transfer's id as idempotency key, handing in reads
+the transaction, signing is the same signature over the same digest. What it did is written into the journal before
+the next step, on the condition that nobody else wrote since.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from bursar.chains.evm import Scheme
+from bursar.crossmint.approvals import Status
+from bursar.crossmint.client import CrossmintClient
+from bursar.crossmint.locators import SignerLocator
+from bursar.crossmint.models import Transaction
+from bursar.crossmint.requests import Approval
+from bursar.errors import (
+    ApprovalAlreadyComplete,
+    ApprovalAlreadySubmitted,
+    BursarError,
+    CrossmintOutcomeUnknown,
+    IntentMismatch,
+    NotAwaitingApproval,
+    SignatureError,
+)
+from bursar.signing_contract import Answer, TransactionSigner
+from bursar.transfers import deployment, steps
+from bursar.transfers.intent import require_match
+from bursar.transfers.journal import Journal, Overtaken, utc_now
+from bursar.transfers.reading import Reading
+from bursar.transfers.record import Key, Transfer
+from bursar.transfers.states import Event, EventKind, Hold, Step, next_step
+from bursar.transfers.troubles import happened
+from bursar.transfers.watch import Watch
+
+Trace = Callable[[str], None]
+# Seconds from handing in to the first look, and between looks: what a block takes, then ever longer.
+_FIRST_LOOK: Final = 1.0
+_LONGEST_LOOK: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What comes next: a step at once (0), or after so many seconds, or nothing (None): it is over or held."""
+
+    wait: float | None
+    transfer: Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the chain says of a transaction: that it is paid, that it is not (yet), or that something is wrong."""
+
+    event: EventKind | None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+class Witness(Protocol):
+    """Somebody besides Crossmint who can tell whether a transfer was paid."""
+
+    def height(self) -> int:
+        """Return how far the chain has come, to look no further back later."""
+        ...
+
+    def see(self, transfer: Transfer, transaction: Transaction) -> Sight:
+        """Return what a final transaction of Crossmint's is, by the chain; no event means: look again later."""
+        ...
+
+
+class NoWitness:
+    """Takes Crossmint's word."""
+
+    def height(self) -> int:
+        """Return 0: nothing is looked for later."""
+        return 0
+
+    def see(self, transfer: Transfer, transaction: Transaction) -> Sight:
+        """Return what Crossmint says."""
+        del transfer
+        if transaction.succeeded:
+            return Sight(EventKind.SETTLED, {"chain_transaction": transaction.on_chain.tx_id})
+        return Sight(EventKind.FAILED, _failure(transaction))
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a desk works with. `trace` is told each point that is passed: the seam for tests that end it there."""
+
+    client: CrossmintClient
+    signer: TransactionSigner
+    scheme: Scheme = Scheme.EIP191
+    reading: Reading = Reading()  # noqa: RUF009  a frozen value
+    witness: Witness = field(default_factory=NoWitness)
+    clock: Callable[[], datetime] = utc_now
+    dice: Callable[[], float] = random.random
+    trace: Trace = lambda _point: None
+
+
+class Desk:
+    """Takes transfers of one treasury wallet's signer a step further. Safe to share between threads."""
+
+    def __init__(self, journal: Journal, tools: Tools) -> None:
+        self.journal, self._tools = journal, tools
+        self._watch = Watch(tools.client)
+        self._fresh: dict[Key, Transaction] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def locator(self) -> SignerLocator:
+        """The signer as Crossmint names it."""
+        return SignerLocator.external_wallet(self._tools.signer.address)
+
+    def advance(self, key: Key, turn: int | None = None) -> Next:
+        """Take the next step of a transfer, if there is one, and say when to come again.
+
+        Whoever comes with an older `turn` than the transfer's does nothing: its work was begun anew elsewhere.
+
+        Raises:
+            UnknownTransfer: the journal has none. JournalError: it cannot be read or written; come again.
+        """
+        transfer = self.journal.get(key)
+        if turn is not None and turn != transfer.turn:
+            return Next(None, transfer)
+        if (early := self._too_early(transfer)) > 0:
+            return Next(early, transfer)
+        try:
+            return self._step(transfer)
+        except Overtaken:
+            return Next(0.0, transfer)
+        except BursarError as error:
+            return self._trouble(transfer, error)
+
+    def _step(self, transfer: Transfer) -> Next:
+        taken = {
+            Step.CREATE: self._create,
+            Step.REVIEW: self._review,
+            Step.CONFIRM: self._ask_confirmation,
+            Step.SIGN: self._sign,
+            Step.HAND_IN: self._hand_in,
+            Step.LOOK: self._look,
+            Step.SETTLE: self._settle,
+        }
+        step = next_step(transfer.standing)
+        if step is Step.STOP:
+            self._forget(transfer)
+            return Next(None, transfer)
+        self._tools.trace(f"{step}:begin")
+        return taken[step](transfer)
+
+    def _create(self, transfer: Transfer) -> Next:
+        if not deployment.may_go(self.journal, transfer.key):
+            return Next(_FIRST_LOOK, transfer)
+        transfer = self._write(transfer, EventKind.ASKED)
+        made = self._make(transfer)
+        self._tools.trace("create:answered")
+        self._keep(transfer, made)
+        return Next(0.0, self._write(transfer, EventKind.CREATED, transaction=made.id))
+
+    def _make(self, transfer: Transfer) -> Transaction:
+        try:
+            return steps.start(
+                self._tools.client, transfer.intent, self.locator, transfer.key.treasury
+            )
+        except CrossmintOutcomeUnknown as unknown:
+            if unknown.record_id is None:
+                raise
+            # It said what it made before it failed: looked up, it is known to be there.
+            wallet = transfer.intent.wallet
+            found = self._tools.client.get_transaction(wallet, unknown.record_id)
+            require_match(found, transfer.intent, transfer.key.treasury)
+            return found
+
+    def _review(self, transfer: Transfer) -> Next:
+        transaction = self._transaction(transfer)
+        if self._is_handed_in(transaction):
+            return self._approved(transfer, transaction)
+        found = self._tools.reading.review(
+            transaction, transfer.intent, str(self.locator), transfer.key.treasury
+        )
+        self._require_same_nonce(transfer, found.nonce)
+        if found.deployment is None:
+            deployment.is_there(self.journal, transfer.key.treasury)
+        return Next(
+            0.0,
+            self._write(
+                transfer,
+                EventKind.REVIEWED,
+                sentence=found.sentence,
+                message="0x" + found.hash.hex(),
+                digest="0x" + found.digest(self._tools.scheme).hex(),
+                nonce=hex(found.nonce),
+            ),
+        )
+
+    def _require_same_nonce(self, transfer: Transfer, nonce: int) -> None:
+        # Of two operations of one nonce the chain takes one: so what was signed before cannot be paid besides.
+        before = transfer.standing.known.get("nonce")
+        if before is not None and before != hex(nonce):
+            raise IntentMismatch(
+                "Crossmint built the transaction anew, with another nonce than it had when it was reviewed",
+                hint="do not approve it; show the transaction and ask Crossmint",
+            )
+
+    def _ask_confirmation(self, transfer: Transfer) -> Next:
+        told = {
+            "hold": Hold.CONFIRMATION.value,
+            "code": "not_confirmed",
+            "reason": "nobody has said yes to it yet",
+            "hint": "bursar transfer resume",
+        }
+        return Next(None, self._write(transfer, EventKind.HELD, **told))
+
+    def _sign(self, transfer: Transfer) -> Next:
+        transaction = self._transaction(transfer)
+        if self._is_handed_in(transaction):
+            return self._approved(transfer, transaction)
+        if self._is_rebuilt(transfer, transaction):
+            return self._rebuilt(transfer)
+        found = self._tools.reading.review(
+            transaction, transfer.intent, str(self.locator), transfer.key.treasury
+        )
+        tools = self._tools
+        answer = steps.sign(transaction, found, tools.signer, tools.scheme, transfer.id)
+        tools.trace("sign:answered")
+        return Next(0.0, self._write(transfer, EventKind.SIGNED, **_signed(answer)))
+
+    def _hand_in(self, transfer: Transfer) -> Next:
+        transaction = self._transaction(transfer)
+        if self._is_handed_in(transaction):
+            return self._approved(transfer, transaction)
+        if self._is_rebuilt(transfer, transaction):
+            return self._rebuilt(transfer)
+        marked = self._write(
+            transfer, EventKind.HANDING_IN, block=self._tools.witness.height() or None
+        )
+        return self._submit(marked, transaction)
+
+    def _look(self, transfer: Transfer) -> Next:
+        """Go on with what may have been handed in: look whether it was."""
+        transaction = self._read(transfer)
+        if self._is_handed_in(transaction):
+            return self._approved(transfer, transaction)
+        if self._is_rebuilt(transfer, transaction):
+            return self._rebuilt(transfer)
+        return self._submit(transfer, transaction)
+
+    def _submit(self, transfer: Transfer, transaction: Transaction) -> Next:
+        signature = transfer.standing.known.get("signature")
+        if not isinstance(signature, str):
+            raise SignatureError("the journal has no signature of what is to be approved")
+        approval = Approval(
+            signer=transaction.pending_for(self.locator).locator, signature=signature
+        )
+        client, wallet = self._tools.client, transfer.intent.wallet
+        self._tools.trace("hand_in:marked")
+        try:
+            taken = client.approve_transaction(wallet, transaction.id, [approval])
+        except (ApprovalAlreadySubmitted, ApprovalAlreadyComplete):
+            taken = self._read(transfer)
+        self._tools.trace("hand_in:answered")
+        return self._approved(transfer, taken)
+
+    def _approved(self, transfer: Transfer, transaction: Transaction) -> Next:
+        written = self._write(transfer, EventKind.APPROVED, transaction=transaction.id)
+        if transaction.is_final:
+            self._keep(transfer, transaction)
+            return Next(0.0, written)
+        self._forget(transfer)
+        return Next(_FIRST_LOOK, written)
+
+    def _settle(self, transfer: Transfer) -> Next:
+        transaction = self._fresh_or(transfer, self._seen)
+        if not transaction.is_final:
+            return Next(self._next_look(transfer), transfer)
+        sight = self._tools.witness.see(transfer, transaction)
+        if sight.event is None:
+            return Next(self._next_look(transfer), transfer)
+        self._tools.trace("settle:seen")
+        written = self._write(transfer, sight.event, **sight.data)
+        if sight.event is EventKind.SETTLED:
+            deployment.is_there(self.journal, transfer.key.treasury)
+        self._forget(transfer)
+        return Next(None, written)
+
+    def _next_look(self, transfer: Transfer) -> float:
+        self._forget(transfer)
+        approved = datetime.fromisoformat(transfer.updated_at)
+        since = max(0.0, (self._tools.clock() - approved).total_seconds())
+        return min(_LONGEST_LOOK, max(_FIRST_LOOK, since / 2))
+
+    def _trouble(self, transfer: Transfer, error: BursarError) -> Next:
+        self._forget(transfer)
+        try:
+            current = self.journal.get(transfer.key)
+            standing = current.standing
+            now, dice = self._tools.clock(), self._tools.dice()
+            event = happened(error, standing.stage, standing.attempts, now, dice)
+            written = self.journal.append(current, event)
+        except Overtaken:
+            return Next(0.0, transfer)
+        return Next(self._too_early(written) if written.standing.hold is None else None, written)
+
+    def _too_early(self, transfer: Transfer) -> float:
+        if transfer.standing.retry_at is None:
+            return 0.0
+        at = datetime.fromisoformat(transfer.standing.retry_at)
+        left = (at - self._tools.clock().astimezone(UTC)).total_seconds()
+        # A clock that was put back must not make anybody wait for as long.
+        delay = (at - datetime.fromisoformat(transfer.updated_at)).total_seconds()
+        return left if left <= delay else 0.0
+
+    def _write(self, transfer: Transfer, kind: EventKind, **data: Any) -> Transfer:
+        written = self.journal.append(transfer, Event(kind, data))
+        self._tools.trace(f"{kind}:written")
+        return written
+
+    def _transaction(self, transfer: Transfer) -> Transaction:
+        return self._fresh_or(transfer, self._read)
+
+    def _fresh_or(self, transfer: Transfer, read: Callable[[Transfer], Transaction]) -> Transaction:
+        with self._lock:
+            found = self._fresh.get(transfer.key)
+        return read(transfer) if found is None else found
+
+    def _read(self, transfer: Transfer) -> Transaction:
+        found = self._tools.client.get_transaction(
+            transfer.intent.wallet, str(transfer.standing.known["transaction"])
+        )
+        self._keep(transfer, found)
+        return found
+
+    def _seen(self, transfer: Transfer) -> Transaction:
+        transaction = str(transfer.standing.known["transaction"])
+        return self._watch.look(transfer.intent.wallet, transaction)
+
+    def _keep(self, transfer: Transfer, transaction: Transaction) -> None:
+        with self._lock:
+            self._fresh[transfer.key] = transaction
+
+    def _forget(self, transfer: Transfer) -> None:
+        with self._lock:
+            self._fresh.pop(transfer.key, None)
+
+    def _is_handed_in(self, transaction: Transaction) -> bool:
+        # In a word that is none of the documented ones it says nothing.
+        is_past = transaction.status not in (Status.AWAITING_APPROVAL, Status.UNKNOWN)
+        return is_past or bool(transaction.submitted_by(self.locator))
+
+    def _is_rebuilt(self, transfer: Transfer, transaction: Transaction) -> bool:
+        try:
+            message = transaction.pending_for(self.locator).message
+        except NotAwaitingApproval:
+            return False
+        return message.lower() != str(transfer.standing.known.get("message")).lower()
+
+    def _rebuilt(self, transfer: Transfer) -> Next:
+        reason = "Crossmint built the transaction anew; it is reviewed and signed again"
+        return Next(0.0, self._write(transfer, EventKind.REBUILT, reason=reason))
+
+
+def _failure(transaction: Transaction) -> dict[str, Any]:
+    try:
+        transaction.require_not_failed()
+    except BursarError as failed:
+        return {"code": failed.code, "reason": failed.message, "hint": failed.hint}
+    return {"code": "transaction_failed", "reason": "Crossmint says that it failed"}
+
+
+def _signed(answer: Answer) -> dict[str, Any]:
+    signed, policy = answer.signed, answer.policy
+    receipt = policy.get("receipt")
+    return {
+        "digest": "0x" + signed.digest.hex(),
+        "signature": signed.signature.to_hex(),
+        "signed_by": signed.address,
+        "request_id": signed.request_id,
+        "policy": policy.get("hash"),
+        "receipt": f"{receipt['number']}:{receipt['hash']}" if receipt else None,
+    }

@@ -1,0 +1,104 @@
+"""The journal's tables: transfers, what happened to them, payouts, and who is at work."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+_DATA: Final = sa.MetaData()
+
+
+def _key(name: str, *, primary: bool = True) -> sa.Column[str]:
+    # In the order of bytes, whatever language a PostgreSQL database sorts by.
+    kind = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+    return sa.Column(name, kind, primary_key=primary, nullable=False)
+
+
+TRANSFERS: Final = sa.Table(
+    "transfers",
+    _DATA,
+    _key("treasury"),
+    _key("id"),
+    sa.Column("intent", sa.Text, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("hold", sa.Text),
+    sa.Column("code", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("retry_at", sa.Text),
+    sa.Column("known", sa.Text, nullable=False),
+    # One Crossmint transaction is one transfer's.
+    sa.Column("transaction_id", sa.Text),
+    sa.Column("lane", sa.Integer, nullable=False),
+    sa.Column("payout", sa.Text),
+    sa.Column("line", sa.Integer),
+    sa.Column("note", sa.Text),
+    sa.Column("batch", sa.Text),
+    sa.Column("turn", sa.Integer, nullable=False),
+    # The last turn whose work was handed to the workflow engine.
+    sa.Column("fed", sa.Integer, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("updated_at", sa.Text, nullable=False),
+    sa.UniqueConstraint("treasury", "transaction_id"),
+    sa.Index("transfers_of_payout", "treasury", "payout", "line"),
+    sa.Index("transfers_of_batch", "treasury", "batch"),
+    sa.Index("transfers_by_stage", "stage", "lane", "created_at"),
+)
+EVENTS: Final = sa.Table(
+    "transfer_events",
+    _DATA,
+    _key("treasury"),
+    _key("id"),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+)
+PAYOUTS: Final = sa.Table(
+    "payouts",
+    _DATA,
+    _key("treasury"),
+    _key("id"),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("lines", sa.Integer, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("updated_at", sa.Text, nullable=False),
+)
+WORKERS: Final = sa.Table(
+    "workers",
+    _DATA,
+    _key("id"),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("works", sa.Boolean, nullable=False),
+    # Seconds since 1970 by the database's clock, where it has one of its own.
+    sa.Column("seen_at", sa.Float, nullable=False),
+)
+WALLETS: Final = sa.Table(
+    "wallets",
+    _DATA,
+    _key("treasury"),
+    # Whether the wallet is known to be on the chain; until then, the one transfer that may put it there.
+    sa.Column("deployed", sa.Boolean, nullable=False),
+    sa.Column("first", sa.Text),
+)
+
+
+def make(connection: Connection) -> None:
+    """Make the tables that are not there yet."""
+    _DATA.create_all(connection)
+
+
+def now(connection: Connection) -> float:
+    """Return the time in seconds since 1970: the server's, which all machines share, or this machine's."""
+    if connection.dialect.name == "postgresql":
+        found = connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())"))
+        return float(found.scalar_one())
+    import time
+
+    return time.time()

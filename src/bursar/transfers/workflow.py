@@ -1,0 +1,250 @@
+"""Transfers as durable workflows on dbos: the journal says what is true, dbos sees to it that somebody goes on.
+
+A workflow is one turn of one transfer: it takes steps at the desk until the transfer is over or held. What a step
+did is in the journal, so a workflow that is begun again, here or elsewhere, goes on where the journal says. Its
+shape is all that dbos remembers, and is the same in every release that has the same `WORKFLOW_VERSION`.
+Source: the dbos documentation on workflows, queues and application versions.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from sqlalchemy.engine import URL
+
+from bursar.errors import BursarError, JournalError, JournalUnavailable
+from bursar.transfers.crew import Crew
+from bursar.transfers.desk import Desk
+from bursar.transfers.journal import Overtaken
+from bursar.transfers.record import Key, Transfer
+from bursar.transfers.states import Event, EventKind, Hold, Step, next_step
+
+if TYPE_CHECKING:
+    from dbos import DBOSConfig
+
+WORKFLOW_VERSION: Final = "1"
+QUEUE: Final = "transfers"
+# The topic under which a sleeping workflow is told to look now.
+LOOK_NOW: Final = "look"
+_NAME: Final = "bursar"
+# Seconds until a step is taken again where the journal could not be reached.
+_AWAY: Final = 2.0
+_POLL: Final = 0.2
+
+Advance = Callable[[str, str, int], float | None]
+
+
+def workflow_id(transfer: Transfer) -> str:
+    """Return what dbos calls this turn of a transfer."""
+    return f"{transfer.key.treasury}:{transfer.key.id}:{transfer.turn}"
+
+
+class Runner:
+    """Drives transfers in this process, from entering to leaving it. There can be one in a process.
+
+    With `concurrency` it takes the queue's transfers as well, so many at once: that is a worker.
+    """
+
+    def __init__(self, desk: Desk, *, concurrency: int | None = None) -> None:
+        self.desk, self.journal = desk, desk.journal
+        self.crew = Crew(self.journal, works=concurrency is not None)
+        self._concurrency = concurrency
+        self._drive: Any = None
+
+    def __enter__(self) -> Self:
+        """Start dbos, which makes its own tables the first time.
+
+        Raises:
+            JournalError: the journal, or dbos' own tables, cannot be written.
+        """
+        self.crew.start()
+        try:
+            self._launch()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        from dbos import DBOS
+
+        DBOS.destroy(destroy_registry=True)
+        self.crew.stop()
+
+    def _launch(self) -> None:
+        from dbos import DBOS
+
+        DBOS(config=self._config())
+        self._drive = _workflow(self._advance)
+        DBOS.listen_queues([QUEUE] if self._concurrency else [])
+        try:
+            DBOS.launch()
+        except Exception as error:  # noqa: BLE001  its own kinds, SQLAlchemy's and the drivers'
+            raise JournalUnavailable(
+                f"the workflow engine could not start ({type(error).__name__})",
+                hint="it keeps its own tables beside the journal: check the database and its rights",
+            ) from None
+        if self._concurrency:
+            DBOS.register_queue(
+                QUEUE, worker_concurrency=self._concurrency, polling_interval_sec=_POLL
+            )
+
+    def _config(self) -> DBOSConfig:
+        return {
+            "name": _NAME,
+            "system_database_url": engine_url(self.journal.engine.url),
+            "application_version": WORKFLOW_VERSION,
+            "executor_id": self.crew.id,
+            "max_executor_threads": max(8, 2 * (self._concurrency or 1)),
+            "log_level": "CRITICAL",
+            "notification_listener_polling_interval_sec": _POLL,
+        }
+
+    def _advance(self, treasury: str, transfer_id: str, turn: int) -> float | None:
+        key = Key(treasury, transfer_id)
+        try:
+            return self.desk.advance(key, turn).wait
+        except (Overtaken, JournalUnavailable):
+            return _AWAY
+        except BursarError as error:
+            return self._give_up(key, error.code, error.message)
+        except Exception as error:  # noqa: BLE001  whatever it is must not be taken for done
+            return self._give_up(key, "unexpected", f"a fault in bursar: {type(error).__name__}")
+
+    def _give_up(self, key: Key, code: str, reason: str) -> float | None:
+        told = {"hold": Hold.TROUBLE.value, "code": code, "reason": reason}
+        try:
+            self.journal.append(self.journal.get(key), Event(EventKind.HELD, told))
+        except JournalError:
+            return _AWAY
+        except BursarError:
+            return None
+        return None
+
+    def start(self, key: Key) -> Transfer:
+        """Begin to drive a transfer in this process, unless a process that is alive does; return it.
+
+        Raises:
+            UnknownTransfer: the journal has none. JournalError: it could not be read or written.
+        """
+        from dbos import DBOS, SetWorkflowID
+
+        transfer = self.journal.get(key)
+        if next_step(transfer.standing) is Step.STOP or self.is_driven(transfer):
+            return transfer
+        if self._known(transfer) is not None:
+            transfer = self.journal.append(transfer, Event(EventKind.TURNED))
+        self.journal.mark_fed(transfer)
+        with SetWorkflowID(workflow_id(transfer)):
+            DBOS.start_workflow(self._drive, transfer.key.treasury, transfer.key.id, transfer.turn)
+        return transfer
+
+    def run(
+        self,
+        key: Key,
+        report: Callable[[Transfer], None] = lambda _transfer: None,
+        deadline: float | None = None,
+    ) -> Transfer:
+        """Drive a transfer until it is over or held, or for so many seconds, and return it. It goes on meanwhile.
+
+        `report` is told of each change. Where another process drives it, this one looks on.
+        """
+        end = None if deadline is None else time.monotonic() + deadline
+        seen = -1
+        while True:
+            transfer = self.start(key) if seen < 0 else self._current(key)
+            if transfer.version != seen:
+                report(transfer)
+                seen = transfer.version
+            if next_step(transfer.standing) is Step.STOP:
+                return transfer
+            if end is not None and time.monotonic() >= end:
+                return transfer
+            time.sleep(_POLL / 2)
+            if not self.is_driven(transfer):
+                self.start(key)
+
+    def _current(self, key: Key) -> Transfer:
+        while True:
+            try:
+                return self.journal.get(key)
+            except JournalUnavailable:
+                time.sleep(_AWAY)
+
+    def enqueue(self, transfer: Transfer) -> None:
+        """Hand a transfer's turn to whichever worker is free. Doing it twice is doing it once."""
+        from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+
+        with (
+            SetWorkflowID(workflow_id(transfer)),
+            SetEnqueueOptions(priority=int(transfer.lane)),
+        ):
+            DBOS.enqueue_workflow(
+                QUEUE, self._drive, transfer.key.treasury, transfer.key.id, transfer.turn
+            )
+        self.journal.mark_fed(transfer)
+
+    def is_driven(self, transfer: Transfer) -> bool:
+        """Tell whether a process that is alive has this turn of a transfer in hand, or in its queue."""
+        status = self._known(transfer)
+        if status is None or status.status not in {"PENDING", "ENQUEUED", "DELAYED"}:
+            return False
+        if status.status == "PENDING":
+            return status.executor_id in self.crew.alive()
+        return any(member.works for member in self.crew.members() if member.is_alive)
+
+    def take_over(self) -> int:
+        """Have the workers go on with what processes that died had in hand; return how much that was."""
+        from dbos import DBOS
+
+        alive = self.crew.alive()
+        held = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        orphans = [each for each in held if each.executor_id not in alive]
+        for each in orphans:
+            DBOS.resume_workflow(each.workflow_id, queue_name=QUEUE)
+        return len(orphans)
+
+    def hurry(self, transfer: Transfer) -> None:
+        """Have whoever waits for this transfer to settle look now. It only looks: nothing is taken for true."""
+        from dbos import DBOS
+        from dbos._error import DBOSNonExistentWorkflowError
+
+        try:
+            DBOS.send(workflow_id(transfer), True, topic=LOOK_NOW)
+        except DBOSNonExistentWorkflowError:
+            return
+
+    def _known(self, transfer: Transfer) -> Any:
+        from dbos import DBOS
+
+        return DBOS.get_workflow_status(workflow_id(transfer))
+
+
+def _workflow(advance: Advance) -> Any:
+    """Return the workflow of one turn, as dbos knows it. What may change about it needs another version."""
+    from dbos import DBOS
+
+    @DBOS.step(name="advance")
+    def take_step(treasury: str, transfer_id: str, turn: int) -> float | None:
+        return advance(treasury, transfer_id, turn)
+
+    @DBOS.workflow(name="transfer", max_recovery_attempts=1_000_000)
+    def drive(treasury: str, transfer_id: str, turn: int) -> None:
+        while (wait := take_step(treasury, transfer_id, turn)) is not None:
+            if wait > 0:
+                DBOS.recv(LOOK_NOW, timeout_seconds=wait)
+
+    return drive
+
+
+def engine_url(url: URL) -> str:
+    """Return where dbos keeps its own tables: in the journal's PostgreSQL, or in a file beside the journal's."""
+    if url.get_backend_name() != "sqlite":
+        return url.render_as_string(hide_password=False)
+    beside = Path(str(url.database)).with_suffix(".workflows.sqlite3")
+    os.close(os.open(beside, os.O_RDWR | os.O_CREAT, 0o600))
+    return f"sqlite:///{beside}"

@@ -1,0 +1,70 @@
+"""The desk and the workflow engine against the stand-in: one transfer, whatever happens, is paid once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bursar.transfers.states import Stage
+from bursar.transfers.workflow import Runner
+from tests.e2e.durable import Bench, finish
+from tests.e2e.standin import World
+from tests.fakes.owner import Owner
+
+
+@pytest.fixture
+def bench(standin: World, tmp_path: Path) -> Iterator[Bench]:
+    made = Bench.make(standin, tmp_path / "journal.sqlite3")
+    yield made
+    made.close()
+
+
+def test_a_transfer_is_taken_to_its_end_step_by_step(bench: Bench) -> None:
+    payee = Owner().address
+    bench.record("rent", payee)
+    ended = finish(bench.desk(), bench.key("rent"), time.sleep)
+    assert ended.standing.stage is Stage.SETTLED, ended
+    assert bench.paid(payee) == 2_500_000
+    assert bench.signer.signed == 1
+    kinds = [each.kind for each in bench.journal.history(bench.key("rent"))]
+    assert kinds == [
+        "recorded",
+        "asked",
+        "created",
+        "reviewed",
+        "signed",
+        "handing_in",
+        "approved",
+        "settled",
+    ]
+
+
+def test_the_workflow_engine_drives_a_transfer_and_another_run_changes_nothing(
+    bench: Bench,
+) -> None:
+    payee = Owner().address
+    bench.record("rent", payee)
+    seen: list[str] = []
+    with Runner(bench.desk()) as runner:
+        ended = runner.run(bench.key("rent"), lambda each: seen.append(each.standing.stage))
+        again = runner.run(bench.key("rent"))
+    assert ended.standing.stage is Stage.SETTLED
+    assert again == ended
+    assert bench.paid(payee) == 2_500_000
+    assert seen[-1] == "settled"
+
+
+def test_workers_take_transfers_from_the_queue(bench: Bench) -> None:
+    payees = [Owner().address for _ in range(10)]
+    for number, payee in enumerate(payees):
+        bench.record(f"p-{number}", payee, amount="0.01")
+    with Runner(bench.desk(), concurrency=4) as runner:
+        for number in range(10):
+            runner.enqueue(bench.journal.get(bench.key(f"p-{number}")))
+        ends = [runner.run(bench.key(f"p-{number}"), deadline=30) for number in range(10)]
+    assert [each.standing.reason for each in ends if each.standing.stage is not Stage.SETTLED] == []
+    assert [bench.paid(payee) for payee in payees] == [10_000] * 10
+    assert bench.signer.signed == 10
