@@ -76,18 +76,63 @@ def pay(recipient: str, amount: str, transfer_id: str) -> list[str]:
 
 
 @pytest.mark.parametrize("operation", ["transfers.create", "transactions.approve"])
-def test_a_lost_answer_is_unknown_names_the_id_and_the_same_command_pays_once(terminal, operation):
+def test_a_lost_answer_is_looked_up_and_the_same_command_again_pays_no_more(terminal, operation):
     recipient, transfer_id = Owner().address, f"lost-{operation}"
     terminal.fault(operation, "error_after")
-    status, said = terminal.run(*pay(recipient, "1.00", transfer_id))
-    assert status == 5
-    assert said["error"]["code"] == "crossmint_outcome_unknown"
-    assert said["transfer_id"] == transfer_id
     answer = terminal.done(*pay(recipient, "1.00", transfer_id))
-    assert answer["status"] == "success"
+    assert (answer["status"], answer["stage"]) == ("success", "settled")
     assert terminal.units(recipient) == 1_000_000
+    told = terminal.done("transfer", "show", transfer_id)
+    delays = [each for each in told["history"] if each["event"] == "delayed"]
+    assert [each["code"] for each in delays] == ["crossmint_outcome_unknown"]
     terminal.done(*pay(recipient, "1.00", transfer_id))
     assert terminal.units(recipient) == 1_000_000
+
+
+def test_a_command_that_does_not_wait_leaves_a_transfer_that_can_be_resumed(terminal):
+    recipient = Owner().address
+    status, said = terminal.run(*pay(recipient, "1.00", "hasty"), "--wait", "0")
+    assert (status, said["error"]["code"]) == (5, "settlement_timeout")
+    assert said["transfer_id"] == "hasty"
+    assert terminal.done("transfer", "resume", "hasty")["stage"] == "settled"
+    assert terminal.units(recipient) == 1_000_000
+
+
+def test_an_id_that_is_another_payments_is_refused_and_says_what_differs(terminal):
+    recipient = Owner().address
+    terminal.done(*pay(recipient, "1.00", "taken"))
+    status, said = terminal.run(*pay(recipient, "1.01", "taken"))
+    assert (status, said["error"]["code"]) == (2, "transfer_conflict")
+    assert "its amount is 1.00, but 1.01 is asked for" in said["error"]["message"]
+    assert terminal.done(*pay(recipient, "1.0", "taken"))["stage"] == "settled"
+    assert terminal.units(recipient) == 1_000_000
+
+
+def test_a_transfer_is_cancelled_before_its_approval_and_not_after(terminal):
+    recipient = Owner().address
+    start = ("transfer", "start", "--direct", "--to", recipient, "--amount", "1.00", "--id")
+    terminal.done(*start, "unwanted")
+    assert terminal.done("transfer", "cancel", "unwanted", "--yes")["stage"] == "cancelled"
+    status, said = terminal.run(*pay(recipient, "1.00", "unwanted"))
+    assert (status, said["error"]["code"]) == (3, "transfer_ended")
+    terminal.done(*pay(recipient, "1.00", "wanted"))
+    status, said = terminal.run("transfer", "cancel", "wanted", "--yes")
+    assert (status, said["error"]["code"]) == (3, "transfer_ended")
+    assert terminal.units(recipient) == 1_000_000
+
+
+def test_the_journal_lists_what_there_is(terminal):
+    recipient = Owner().address
+    terminal.done(
+        "transfer", "start", "--direct", "--to", recipient, "--amount", "1", "--id", "l-1"
+    )
+    [listed] = terminal.done("transfer", "list", "--recipient", recipient, "--held")
+    assert (listed["id"], listed["stage"], listed["held_for"]) == (
+        "l-1",
+        "reviewed",
+        "confirmation",
+    )
+    assert terminal.done("transfer", "list", "--recipient", recipient, "--stage", "settled") == []
 
 
 def test_only_what_was_asked_for_is_signed_step_by_step(terminal):

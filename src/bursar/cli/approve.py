@@ -6,8 +6,8 @@ import click
 
 from bursar.chains.evm import Scheme
 from bursar.cli import connect
+from bursar.cli.paying import VIA, WALLET
 from bursar.cli.shell import Shell, shared_options
-from bursar.cli.transfer import VIA, WALLET
 
 
 @click.command("approve")

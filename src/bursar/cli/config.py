@@ -151,6 +151,15 @@ class LedgerSettings(_Section):
     url: SecretStr | None = Field(default=None, exclude=True)
 
 
+class JournalSettings(_Section):
+    """The journal of transfers: a path or a database's URL, a password from the environment only.
+
+    Several machines share a PostgreSQL database; without a setting it is a file in the user's data folder.
+    """
+
+    url: SecretStr | None = Field(default=None, exclude=True)
+
+
 class WalletSettings(_Section):
     """The treasury wallet and what it pays by default.
 
@@ -191,6 +200,7 @@ class Config(_Section):
     records: RecordsSettings = RecordsSettings()
     policy: PolicySettings = PolicySettings()
     ledger: LedgerSettings = LedgerSettings()
+    journal: JournalSettings = JournalSettings()
     wallet: WalletSettings = WalletSettings()
     crossmint: CrossmintSettings = CrossmintSettings()
     chain: ChainSettings = ChainSettings()
@@ -206,7 +216,7 @@ def load_config(path: str | None = None, environ: Mapping[str, str] | None = Non
     file = Path(path or environ.get("BURSAR_CONFIG", FILE))
     named = path is not None or "BURSAR_CONFIG" in environ
     data = _read(file, required=named)
-    _refuse_from_a_file(file, str(data.get("crossmint", "")), str(data.get("ledger", "")))
+    _refuse_from_a_file(file, data)
     for section, settings in Config.model_fields.items():
         for name in getattr(settings.annotation, "model_fields", {}):
             value = environ.get(f"BURSAR_{section}_{name}".upper())
@@ -221,12 +231,14 @@ def load_config(path: str | None = None, environ: Mapping[str, str] | None = Non
         raise ConfigError(f"{file.name}: {_first_problem(invalid)}") from None
 
 
-def _refuse_from_a_file(file: Path, crossmint: str, ledger: str) -> None:
-    if _WITH_PASSWORD.search(ledger):
-        raise ConfigError(
-            f"{file} holds a database's password",
-            hint="remove it from the file, set BURSAR_LEDGER_URL instead, and change the password",
-        )
+def _refuse_from_a_file(file: Path, data: Mapping[str, Any]) -> None:
+    for section in ("ledger", "journal"):
+        if _WITH_PASSWORD.search(str(data.get(section, ""))):
+            raise ConfigError(
+                f"{file} holds a database's password",
+                hint=f"remove it from the file, set BURSAR_{section.upper()}_URL instead, and change the password",
+            )
+    crossmint = str(data.get("crossmint", ""))
     if "api_key" in crossmint:
         raise ConfigError(
             f"{file} holds an API key",

@@ -102,13 +102,25 @@ def signer_address(shell: Shell, client: CrossmintClient, wallet: WalletLocator)
         NotAwaitingApproval: the wallet's admin signer is not an external wallet.
     """
     pinned = shell.config.signer.address
-    if pinned:
-        return evm.parse_address(pinned)
-    admin = treasury_wallet(client, wallet).admin_signer
+    return evm.parse_address(pinned) if pinned else _admin(treasury_wallet(client, wallet))
+
+
+def admin_address(shell: Shell, wallet: Wallet) -> str:
+    """Return the same of a wallet that was read.
+
+    Raises:
+        NotAwaitingApproval: the wallet's admin signer is not an external wallet.
+    """
+    pinned = shell.config.signer.address
+    return evm.parse_address(pinned) if pinned else _admin(wallet)
+
+
+def _admin(wallet: Wallet) -> str:
+    admin = wallet.admin_signer
     kind, _, address = (admin.locator if admin else "").partition(":")
     if kind != "external-wallet":
         raise NotAwaitingApproval(
-            f"the admin signer of {wallet} is not an external wallet",
+            f"the admin signer of {wallet.address} is not an external wallet",
             hint="name the account with BURSAR_SIGNER_ADDRESS if the key is a delegated signer",
         )
     return evm.parse_address(address)

@@ -138,6 +138,8 @@ class World:
             # This chain's contracts are its own, whatever it is called.
             "BURSAR_WALLET_TOKENS": f"base-sepolia:usdc={self.contracts.usdc}/6",
             "BURSAR_WALLET_FACTORIES": self.contracts.kernel_factory,
+            # What was paid in this world is no business of the user's own journal.
+            "BURSAR_JOURNAL_URL": str(self.place.folder / "journal" / "journal.sqlite3"),
         }
 
     def url(self, service: str) -> str:
@@ -276,7 +278,7 @@ def _stop(place: Place) -> bool:
 
 
 def _forget(place: Place) -> None:
-    for service in SERVICES:
+    for service in (*SERVICES, "journal"):
         shutil.rmtree(place.folder / service, ignore_errors=True)
     place.record.unlink(missing_ok=True)
 

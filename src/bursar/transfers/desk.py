@@ -109,12 +109,19 @@ class Desk:
         self.journal, self._tools = journal, tools
         self._watch = Watch(tools.client)
         self._fresh: dict[Key, Transaction] = {}
+        self._troubles: dict[Key, BursarError] = {}
         self._lock = threading.Lock()
 
     @property
     def locator(self) -> SignerLocator:
         """The signer as Crossmint names it."""
         return SignerLocator.external_wallet(self._tools.signer.address)
+
+    def trouble_of(self, transfer: Transfer) -> BursarError | None:
+        """Return the error that stopped a transfer here, as it was raised; None where it was elsewhere."""
+        with self._lock:
+            error = self._troubles.get(transfer.key)
+        return error if error is not None and error.message == transfer.standing.reason else None
 
     def advance(self, key: Key, turn: int | None = None) -> Next:
         """Take the next step of a transfer, if there is one, and say when to come again.
@@ -296,6 +303,8 @@ class Desk:
 
     def _trouble(self, transfer: Transfer, error: BursarError) -> Next:
         self._forget(transfer)
+        with self._lock:
+            self._troubles[transfer.key] = error
         try:
             current = self.journal.get(transfer.key)
             standing = current.standing

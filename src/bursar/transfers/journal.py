@@ -188,6 +188,12 @@ class Journal:
             row = connection.execute(query).first()
         return None if row is None else _transfer(row)
 
+    def named(self, name: str) -> list[Transfer]:
+        """Return the transfers of an id, the caller's own or Crossmint's: more than one where wallets share it."""
+        query = sa.select(TRANSFERS).where(sa.or_(_t.id == name, _t.transaction_id == name))
+        with self.reading() as connection:
+            return [_transfer(row) for row in connection.execute(query.limit(10))]
+
     def transfers(self, wanted: Filter) -> Iterator[Transfer]:
         """Yield transfers: those of a payout in the order of its lines, others the newest first."""
         order = [_t.line, _t.id] if wanted.payout else [_t.created_at.desc(), _t.id]

@@ -1,0 +1,248 @@
+"""Everything a command needs to drive transfers: the journal, Crossmint, who signs, and the workflow engine."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bursar.chains.evm import Scheme
+from bursar.cli import connect
+from bursar.cli.shell import Shell
+from bursar.errors import (
+    BursarError,
+    SettlementContradicted,
+    SettlementTimeout,
+    TransferError,
+    UnsupportedOperation,
+    all_errors,
+)
+
+if TYPE_CHECKING:
+    from bursar.crossmint.client import CrossmintClient
+    from bursar.crossmint.locators import SignerLocator, WalletLocator
+    from bursar.crossmint.models import Wallet
+    from bursar.signing_contract import (
+        Answer,
+        ApprovalRequest,
+        Consent,
+        TransactionRequest,
+        TransactionSigner,
+    )
+    from bursar.transfers.desk import Desk
+    from bursar.transfers.intent import TransferIntent
+    from bursar.transfers.journal import Journal
+    from bursar.transfers.record import Key, Place, Transfer
+    from bursar.transfers.workflow import Runner
+
+
+@dataclass(frozen=True)
+class Office:
+    """An open journal and who drives its transfers of one wallet. `treasury` is the wallet's address."""
+
+    shell: Shell
+    journal: Journal
+    client: CrossmintClient
+    treasury: str
+    runner: Runner
+
+    @property
+    def desk(self) -> Desk:
+        """Where steps are taken."""
+        return self.runner.desk
+
+    def key(self, transfer_id: str) -> Key:
+        """Return what names a transfer of this wallet."""
+        from bursar.transfers.record import Key
+
+        return Key(self.treasury, transfer_id)
+
+    def run(self, key: Key, seconds: float) -> Transfer:
+        """Drive a transfer until it is over or held, saying what happens; for at most so many seconds."""
+        return self.runner.run(key, lambda each: self.shell.say(progress(each)), seconds)
+
+
+@contextmanager
+def journal(shell: Shell) -> Iterator[Journal]:
+    """Open the settings' journal."""
+    from bursar.transfers.journal import Journal
+
+    url = shell.config.journal.url
+    with Journal.open(url.get_secret_value() if url else None) as opened:
+        yield opened
+
+
+@contextmanager
+def office(
+    shell: Shell,
+    wallet: WalletLocator,
+    *,
+    via: str | None = None,
+    blind: bool = False,
+    signs: bool = True,
+    concurrency: int | None = None,
+) -> Iterator[Office]:
+    """Open everything it takes to drive a wallet's transfers. Without `signs` nothing can be signed."""
+    from bursar.transfers.desk import Desk, Tools
+    from bursar.transfers.workflow import Runner
+
+    with journal(shell) as book, connect.crossmint(shell) as client:
+        found = connect.treasury_wallet(client, wallet)
+        address = connect.admin_address(shell, found)
+        with _signer(shell, address, via, blind=blind, signs=signs) as signer:
+            scheme = Scheme(shell.config.signer.scheme)
+            tools = Tools(client, signer, scheme, connect.reading(shell))
+            with Runner(Desk(book, tools), concurrency=concurrency) as runner:
+                yield Office(shell, book, client, _treasury(found), runner)
+
+
+@contextmanager
+def _signer(
+    shell: Shell, address: str, via: str | None, *, blind: bool, signs: bool
+) -> Iterator[TransactionSigner]:
+    if signs:
+        with connect.treasury(shell, address, via, blind=blind) as opened:
+            yield opened
+    else:
+        yield _Nobody(address)
+
+
+@dataclass(frozen=True)
+class _Nobody:
+    """Stands where somebody signs, for what needs no signature."""
+
+    address: str
+
+    def sign_transaction(self, request: TransactionRequest) -> Answer:
+        """Refuse."""
+        raise UnsupportedOperation(f"{request.id} is not to be signed here")
+
+    def consent(self, request: ApprovalRequest) -> Consent:
+        """Refuse."""
+        raise UnsupportedOperation(f"{request.signer} consents to nothing here")
+
+
+def signer_locator(shell: Shell, client: CrossmintClient, wallet: WalletLocator) -> SignerLocator:
+    """Return the wallet's signer as Crossmint names it."""
+    from bursar.crossmint.locators import SignerLocator
+
+    return SignerLocator.external_wallet(connect.signer_address(shell, client, wallet))
+
+
+def _treasury(wallet: Wallet) -> str:
+    return wallet.address.lower()
+
+
+def somebody() -> str:
+    """Return who sits here, for the journal: the machine's word, which proves nothing."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def new_transfer(
+    office: Office, intent: TransferIntent, *, confirmed: bool, place: Place | None = None
+) -> Transfer:
+    """Write a transfer down, or find it again; what had stopped it before is tried again.
+
+    Raises:
+        TransferConflict: the id is another payment's. TransferEnded: it failed, or was cancelled.
+    """
+    from bursar.transfers import orders
+    from bursar.transfers.journal import NewTransfer
+
+    by = somebody() if confirmed else None
+    new = NewTransfer(office.key(intent.id), intent, place=place, confirmed_by=by)
+    found = office.journal.record(new)
+    return orders.again(office.journal, found, by)
+
+
+def progress(transfer: Transfer) -> str:
+    """Return what is being done about a transfer, in a line."""
+    standing = transfer.standing
+    sentence = standing.known.get("sentence", "")
+    if standing.retry_at and standing.reason:
+        return f"waiting, then again: {standing.reason}"
+    return {
+        "recorded": "asking Crossmint for the transfer",
+        "batched": "paid as part of a batch",
+        "created": "looking at what it really does",
+        "reviewed": f"signing: {sentence}",
+        "signed": "signed",
+        "approving": "handing in the approval",
+        "approved": "waiting for it to land",
+        "settled": "landed",
+    }.get(standing.stage.value, f"{standing.stage.value}: {standing.reason or ''}")
+
+
+def data(transfer: Transfer) -> dict[str, Any]:
+    """Return a transfer as `--json` prints it."""
+    standing, intent = transfer.standing, transfer.intent
+    known = standing.known
+    return {
+        "id": transfer.id,
+        "transaction_id": known.get("transaction"),
+        "status": _STATUS.get(standing.stage.value, standing.stage.value),
+        "stage": standing.stage.value,
+        "held_for": standing.hold.value if standing.hold else None,
+        "amount": intent.amount,
+        "token": str(intent.token),
+        "recipient": str(intent.recipient),
+        "wallet": transfer.key.treasury,
+        "type": intent.type.value,
+        "review": known.get("sentence"),
+        "message": known.get("message"),
+        "digest": known.get("digest"),
+        "signature": known.get("signature"),
+        "signed_by": known.get("signed_by"),
+        "signing_request_id": known.get("request_id"),
+        "policy": known.get("policy"),
+        "receipt": known.get("receipt"),
+        "chain_transaction": known.get("chain_transaction"),
+        "payout": transfer.place.payout if transfer.place else None,
+        "batch": transfer.batch,
+        "created_at": transfer.created_at,
+        "updated_at": transfer.updated_at,
+        "error": standing.reason,
+    }
+
+
+# Crossmint's words for how a transaction ends, which scripts know.
+_STATUS = {"settled": "success", "created": "awaiting-approval", "reviewed": "awaiting-approval"}
+
+
+def require_settled(office: Office, transfer: Transfer) -> Transfer:
+    """Return a transfer that landed.
+
+    Raises:
+        BursarError: what stopped it, as it was raised where that was here.
+        SettlementContradicted: chain and Crossmint disagree. SettlementTimeout: it is still under way.
+    """
+    if transfer.standing.stage.value != "settled" and (error := office.desk.trouble_of(transfer)):
+        raise error
+    return require_over(office.journal, transfer)
+
+
+def require_over(book: Journal, transfer: Transfer) -> Transfer:
+    """Do `require_settled` for a transfer that others drive."""
+    standing = transfer.standing
+    if standing.stage.value == "settled":
+        return transfer
+    if standing.hold is None and not standing.is_final:
+        raise SettlementTimeout(
+            f"transfer {transfer.id} is still {standing.stage}"
+            + (f": {standing.reason}" if standing.reason else ""),
+            hint=f"it is written down and nothing is lost; go on with: bursar transfer resume {transfer.id}",
+        )
+    raise _trouble(book, transfer)
+
+
+def _trouble(book: Journal, transfer: Transfer) -> BursarError:
+    standing = transfer.standing
+    reason = standing.reason or f"transfer {transfer.id} is {standing.stage}"
+    hint = next((each.data.get("hint") for each in reversed(book.history(transfer.key))), None)
+    if standing.stage.value == "contradicted":
+        return SettlementContradicted(reason, hint=hint)
+    kind = next((each for each in all_errors() if each.code == standing.code), TransferError)
+    return kind(reason, hint=hint)

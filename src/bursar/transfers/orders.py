@@ -1,0 +1,88 @@
+"""What people say about a transfer: yes, go on, stop."""
+
+from __future__ import annotations
+
+from bursar.crossmint.client import CrossmintClient
+from bursar.crossmint.locators import SignerLocator
+from bursar.errors import TransferEnded
+from bursar.transfers.journal import Journal
+from bursar.transfers.record import Transfer
+from bursar.transfers.states import Event, EventKind, Hold, Stage
+
+
+def again(journal: Journal, transfer: Transfer, confirmed_by: str | None = None) -> Transfer:
+    """Have a transfer go on that somebody asked for once more; one that settled stays as it is.
+
+    Raises:
+        TransferEnded: it failed or was cancelled: its id is used up.
+        Overtaken, JournalError: it could not be written.
+    """
+    standing = transfer.standing
+    if standing.stage in {Stage.FAILED, Stage.CANCELLED}:
+        raise TransferEnded(
+            f"transfer {transfer.id} {_ended(standing.stage)}: {standing.reason or 'no reason is known'}",
+            hint="a new payment needs a new id",
+        )
+    if standing.is_final:
+        return transfer
+    if confirmed_by and not standing.is_confirmed:
+        return confirm(journal, transfer, confirmed_by)
+    if standing.hold in {Hold.TROUBLE, Hold.APPROVAL} or standing.retry_at:
+        return journal.append(transfer, Event(EventKind.RELEASED))
+    return transfer
+
+
+def confirm(journal: Journal, transfer: Transfer, by: str) -> Transfer:
+    """Write down that somebody said yes to a transfer.
+
+    Raises:
+        TransferError: it is past that. Overtaken, JournalError: it could not be written.
+    """
+    return journal.append(transfer, Event(EventKind.CONFIRMED, {"confirmed_by": by}))
+
+
+def signed_elsewhere(
+    journal: Journal, transfer: Transfer, signature: str, signer: SignerLocator, by: str
+) -> Transfer:
+    """Write down a signature that was made elsewhere and is proved to be over this transfer's transaction.
+
+    Whoever hands it in says yes to the transfer by that.
+
+    Raises:
+        TransferError: it was not reviewed, or is past that. Overtaken, JournalError: it could not be written.
+    """
+    if not transfer.standing.is_confirmed:
+        transfer = confirm(journal, transfer, by)
+    if transfer.standing.stage is Stage.SIGNED:
+        return transfer
+    told = {"signature": signature, "signed_by": signer.value}
+    return journal.append(transfer, Event(EventKind.SIGNED, told))
+
+
+def cancel(
+    journal: Journal,
+    client: CrossmintClient,
+    signer: SignerLocator,
+    transfer: Transfer,
+    by: str,
+) -> Transfer:
+    """End a transfer that nobody can have been paid by. At most one GET.
+
+    Crossmint's transaction stays where it is, awaiting an approval that will not come.
+
+    Raises:
+        NotCancellable: its approval was handed in. TransferEnded: it is over.
+        CrossmintError: it is not known whether the approval was handed in.
+        Overtaken, JournalError: it could not be written.
+    """
+    known = transfer.standing.known.get("transaction")
+    if known is not None and not transfer.standing.is_final:
+        seen = client.get_transaction(transfer.intent.wallet, str(known))
+        if seen.submitted_by(signer):
+            transfer = journal.append(transfer, Event(EventKind.APPROVED))
+    told = {"reason": f"cancelled by {by}", "code": "cancelled"}
+    return journal.append(transfer, Event(EventKind.CANCELLED, told))
+
+
+def _ended(stage: Stage) -> str:
+    return "failed" if stage is Stage.FAILED else "was cancelled"
