@@ -37,11 +37,14 @@ from bursar.errors import (
 )
 from bursar.review.approvals import Signer as Account
 from bursar.review.approvals import pending_for
-from bursar.review.intent import Intent, SignerChangeIntent, read_intent
+from bursar.review.intent import AnyIntent, read_intent
 from bursar.signer import SignedHash, Signer
 from bursar.strict_json import NotStrictJson
 
-MAX_BODY_BYTES = 65_536
+# A batch of 90 payments, the most there are, takes 86 KB: Crossmint's object has each as a call and once more in
+# the operation's call data, in hex, and the intent has it as well. The rest is room for what Crossmint may add.
+# API Gateway takes 10 MB and Lambda 6 MB; read, this much JSON is some MB of memory at the worst.
+MAX_BODY_BYTES = 262_144
 
 _DIGEST_FIELDS = {"messageHash", "signerAddress"}
 _TRANSACTION_FIELDS = {"transaction", "intent", "wallet", "signer"}
@@ -76,7 +79,7 @@ class TransactionRequest:
     """
 
     transaction: Mapping[str, Any]
-    intent: Intent | SignerChangeIntent
+    intent: AnyIntent
     wallet: str
     signer: str
     scheme: Scheme = Scheme.EIP191
@@ -234,7 +237,7 @@ def parse_request(body: bytes) -> AnyRequest:
     """Return the request in a JSON body of UTF-8 bytes.
 
     Raises:
-        RequestTooLarge: over 64 KiB.
+        RequestTooLarge: over 256 KiB.
         RequestError: not one JSON object, a name twice, a field missing, unknown or of the wrong type.
         DigestError, AddressError: as `read_request`.
     """

@@ -134,8 +134,8 @@ def test_a_changed_policy_is_shown_rule_by_rule_and_deployed(
     assert run(["aws", "deploy", "--yes", *options]) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert "policy: version 1, sha256:" in said
-    assert "- tokens.usdc: One transaction moves at most 1000" in said
-    assert "+ tokens.usdc: One transaction moves at most 2500" in said
+    assert "- tokens.usdc: One payment moves at most 1000" in said
+    assert "+ tokens.usdc: One payment moves at most 2500" in said
     assert deploy.status(account.root(), STACK).outputs["PolicyVersion"] == "2"
 
 

@@ -32,7 +32,7 @@ def request_in(event: Any) -> AnyRequest:
     """Return the signing request of an event.
 
     Raises:
-        RequestTooLarge: the body is over 64 KiB.
+        RequestTooLarge: the body is over 256 KiB.
         RequestError: no body, a content type other than JSON, damaged base64, or as `parse_request`.
         DigestError, AddressError: as `parse_request`.
     """

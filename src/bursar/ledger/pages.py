@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -241,22 +241,27 @@ class Seen:
         Raises:
             LedgerDamaged: it is more than any number of a chain.
         """
+        needed = tuple(reservations)
+        spends = self._spends({each.key for each in needed})
         try:
             return {
                 (each.key, bound.seconds): spent_in(
-                    self._spends(each.key), self.now, bound.seconds, but=operation
+                    spends[each.key], self.now, bound.seconds, but=operation
                 )
-                for each in reservations
+                for each in needed
                 for bound in each.bounds
             }
         except RequestError:
             raise LedgerDamaged("what was spent, by the ledger, cannot have been") from None
 
-    def _spends(self, key: str) -> Iterator[Spend]:
+    def _spends(self, keys: set[str]) -> dict[str, list[Spend]]:
+        """Return what went through these windows, reading each entry once however many there are."""
+        found: dict[str, list[Spend]] = {key: [] for key in keys}
         for entry in self.taken:
-            if key in entry.uses:
+            for key in keys & entry.uses.keys():
                 amount, count = entry.uses[key]
-                yield Spend(entry.at, amount, count, entry.operation)
+                found[key].append(Spend(entry.at, amount, count, entry.operation))
+        return found
 
 
 @dataclass(frozen=True, slots=True)

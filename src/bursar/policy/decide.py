@@ -39,9 +39,11 @@ def decide(
     Nothing is reserved: the caller makes `Decision.reservations`, all or none, before it signs, and the room that
     was seen here may be gone by then. `digest_of_policy` saves hashing the same policy again.
     """
-    found = tuple(
+    judgements = (
         judgement for rule in RULES for judgement in rule(policy, proposal, circumstances)
     )
+    # What is said of each of many payments in the same words is said once.
+    found = tuple(dict.fromkeys(judgements))
     outcome = _outcome(found)
     number, not_from = 0, tuple[str, ...]()
     if outcome is Outcome.NEEDS_APPROVAL:

@@ -54,7 +54,7 @@ class Draft:
                 f"tokens.{_key(self.token)}",
                 locators=([self.locator], None),
                 decimals=(self.decimals, None),
-                per_transfer=(self.per_transfer, "the most that one transaction moves"),
+                per_transfer=(self.per_transfer, "the most that one payment moves"),
             ),
             _table(
                 "recipients.allow",

@@ -45,6 +45,7 @@ def lint(
         _decimals(document.policy, findings, decimals)
         _coins(document.policy, findings)
         _growth(document.policy, findings)
+    _batches(document.policy, findings)
     _limits(document, document.policy, findings)
     _approvals(document, document.policy, findings)
     _hours(document.policy, findings, zones)
@@ -195,8 +196,26 @@ def _approvals(document: Document, policy: Policy, findings: Findings) -> None:
                 "what one of the approvers asks for is never approved: nobody approves their own request",
                 "add an approver",
             )
-        if rule.token is not None and rule.above >= policy.tokens[rule.token].per_transfer:
-            findings.warn((*path, "above"), "never needed: no transfer may move more")
+        if rule.token is not None and rule.above >= _most_moved(rule.token, policy):
+            findings.warn((*path, "above"), "never needed: no transaction may move more")
+
+
+def _batches(policy: Policy, findings: Findings) -> None:
+    """Doubt batches that only the cap of each payment bounds."""
+    bounded = {each.token for each in policy.limits if each.amount is not None}
+    for name in policy.tokens if policy.calls_at_most > 1 else ():
+        if name not in bounded:
+            token = policy.tokens[name]
+            most = amount_text(_most_moved(name, policy), token, name)
+            findings.warn(
+                ("calls_at_most",),
+                f"one transaction may move {most}: {policy.calls_at_most} payments, and no limit on {name}",
+                f'add a limit (token = "{name}", amount = "…")',
+            )
+
+
+def _most_moved(token: str, policy: Policy) -> int:
+    return policy.tokens[token].per_transfer * policy.calls_at_most
 
 
 def _hours(policy: Policy, findings: Findings, zones: Callable[[str], tzinfo]) -> None:

@@ -50,7 +50,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token that may be paid, and the most one transaction may move, in base units.
+    """A token that may be paid, and the most one payment may move, in base units.
 
     `locators` are `<chain>:<contract>` or, for a chain's own coin, `<chain>:<symbol>`.
     """

@@ -21,7 +21,7 @@ from bursar.policy.times import (
     minute_of_week,
     moment_text,
 )
-from bursar.policy.tokens import amount_text, token_name, totals
+from bursar.policy.tokens import amount_text, token_name
 
 UNKNOWN: Final = "not known"
 _SWITCH: Final = {
@@ -138,19 +138,12 @@ def calls(policy: Policy, proposal: Proposal, _: Circumstances) -> Iterator[Judg
 
 
 def tokens(policy: Policy, proposal: Proposal, _: Circumstances) -> Iterator[Judgement]:
-    """Each token must be listed, and what moves of it in this transaction must be within its cap."""
+    """Each payment's token must be listed, and its amount within the token's cap."""
     if proposal.kind is not Kind.TRANSFER:
         return
     for payment in proposal.payments:
         yield _token(policy, proposal, payment)
-    for name, total in totals(policy, proposal).items():
-        token = policy.tokens[name]
-        yield judged(
-            f"tokens.{name}.per_transfer",
-            passed=0 < total <= token.per_transfer,
-            value=amount_text(total, token, name),
-            limit=f"at most {amount_text(token.per_transfer, token, name)}",
-        )
+        yield from _cap(policy, proposal, payment)
 
 
 def recipients(
@@ -181,6 +174,21 @@ def _token(policy: Policy, proposal: Proposal, payment: Payment) -> Judgement:
         value = f"{value}, {payment.decimals} decimals"
         problem = f"{name} has {policy.tokens[name].decimals}"
     return judged("tokens", passed=problem is None, value=value, limit=problem or f"it is {name}")
+
+
+def _cap(policy: Policy, proposal: Proposal, payment: Payment) -> Iterator[Judgement]:
+    name, units = token_name(policy, proposal, payment), payment.amount or 0
+    if name is None:
+        return
+    token = policy.tokens[name]
+    # Of many payments it has to be said which one.
+    whom = f" to {payment.recipient or UNKNOWN}" if len(proposal.payments) > 1 else ""
+    yield judged(
+        f"tokens.{name}.per_transfer",
+        passed=0 < units <= token.per_transfer,
+        value=f"{amount_text(units, token, name)}{whom}",
+        limit=f"at most {amount_text(token.per_transfer, token, name)}",
+    )
 
 
 def _denied(rules: Recipients, payment: Payment, address: str | None) -> Judgement:

@@ -57,7 +57,7 @@ def _what(policy: Policy) -> Iterator[tuple[str, str]]:
         where = "; ".join(map(_locator, sorted(token.locators))) or "nowhere"
         yield (
             f"tokens.{name}",
-            f"One transaction moves at most {cap} ({where}; {token.decimals} decimals).",
+            f"One payment moves at most {cap} ({where}; {token.decimals} decimals).",
         )
     if not policy.tokens:
         yield "tokens", "No token is listed: nothing is paid."

@@ -81,8 +81,9 @@ class Unknown:
 
 Action = Transfer | Approve | TransferFrom | SignerChange | AccountChange | Delegated | Unknown
 
+_TRANSFER: Final = abi.selector("transfer(address,uint256)")
 _ERC20: Final[dict[bytes, tuple[abi.Type, ...]]] = {
-    abi.selector("transfer(address,uint256)"): ("address", "uint256"),
+    _TRANSFER: ("address", "uint256"),
     abi.selector("approve(address,uint256)"): ("address", "uint256"),
     abi.selector("transferFrom(address,address,uint256)"): ("address", "address", "uint256"),
 }
@@ -128,6 +129,14 @@ def read_action(call: Call, wallet: str, validator: str) -> Action:
         values: tuple[Any, ...] = abi.decode(_ERC20[selector], arguments, _WHAT)
         return _ERC20_ACTIONS[selector](call.to, *values)
     return _unknown(call)
+
+
+def payment_call(paid: Transfer) -> Call:
+    """Return the call that makes a payment, as `read_action` reads it back."""
+    if paid.token is None:
+        return Call(paid.recipient, paid.amount, b"")
+    recipient = bytes.fromhex(paid.recipient[2:])
+    return Call(paid.token, 0, _TRANSFER + bytes(12) + recipient + paid.amount.to_bytes(32, "big"))
 
 
 def _of_the_wallet(call: Call, selector: bytes) -> Action:

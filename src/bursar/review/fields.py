@@ -12,7 +12,7 @@ from typing import Any
 from bursar.chains.evm import parse_address
 from bursar.errors import AddressError, Unverifiable
 
-# The signing contract takes bodies of 64 KiB, in which hex doubles every byte.
+# The call data of a batch of the most payments is 24 KB.
 MAX_BYTES = 32_768
 
 _HEX_DIGITS = "0123456789abcdefABCDEF"

@@ -1,4 +1,4 @@
-"""What was asked for: one payment, in base units. Pure."""
+"""What was asked for: a payment or many, in base units, or a change of a wallet's signers. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bursar.amounts import to_decimal_text
 from bursar.chains.evm import parse_address
-from bursar.errors import AddressError, AmountError, RequestError
+from bursar.errors import AddressError, AmountError, InputError, RequestError
 from bursar.review.chains import CHAINS
 from bursar.review.fields import shown
 
@@ -17,6 +17,9 @@ _MOST: Final = 2**256 - 1
 _REQUIRED: Final = {"chain", "token", "recipient", "amount"}
 _OPTIONAL: Final = {"symbol", "decimals"}
 NATIVE: Final = "native"
+# The ledger writes a decision in one transaction of at most 100 entries (DynamoDB, TransactWriteItems): one for
+# each recipient who is new to it, and seven more.
+MOST_PAYMENTS: Final = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,11 @@ class Intent:
             raise AmountError("an amount is a positive count of base units that fits 256 bits")
         object.__setattr__(self, "recipient", _address(self.recipient))
 
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """The token that is paid."""
+        return (self.token,)
+
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Intent:
         """Return the intent that `to_dict` wrote.
@@ -107,6 +115,57 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchIntent:
+    """Payments that somebody asked for in one transaction: these, in this order, and as often as each stands here.
+
+    Raises:
+        RequestError: not 2 to `MOST_PAYMENTS` payments, or not all on one chain.
+    """
+
+    payments: tuple[Intent, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "payments", tuple(self.payments))
+        if not all(isinstance(each, Intent) for each in self.payments):
+            raise RequestError("a batch is made of payments")
+        if not 2 <= len(self.payments) <= MOST_PAYMENTS:
+            raise RequestError(
+                f"a batch has 2 to {MOST_PAYMENTS} payments, and this one has {len(self.payments)}",
+                hint="ask for one payment by itself, and for more in several batches",
+            )
+        chains = sorted({each.chain for each in self.payments})
+        if len(chains) > 1:
+            raise RequestError(f"the payments of a batch are on one chain, not {', '.join(chains)}")
+
+    @property
+    def chain(self) -> str:
+        """The chain of all its payments."""
+        return self.payments[0].chain
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """The tokens that are paid, each once, in the order of the payments."""
+        return tuple(dict.fromkeys(each.token for each in self.payments))
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> BatchIntent:
+        """Return the batch that `to_dict` wrote.
+
+        Raises:
+            RequestError, AddressError, AmountError: it is none; which payment is wrong, counted from 1.
+        """
+        listed = body["payments"] if set(body) == {"payments"} else None
+        # Whoever asks for too many is not made to wait for each to be read.
+        if not isinstance(listed, list) or len(listed) > MOST_PAYMENTS:
+            raise RequestError(f"a batch has payments, a list of 2 to {MOST_PAYMENTS}, and no more")
+        return cls(tuple(_numbered(number, each) for number, each in enumerate(listed, 1)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the batch as JSON: `payments`, each as `Intent.to_dict` has it."""
+        return {"payments": [each.to_dict() for each in self.payments]}
+
+
+@dataclass(frozen=True, slots=True)
 class SignerChangeIntent:
     """One change of a wallet's signers that somebody asked for: an address to add or to remove.
 
@@ -135,8 +194,11 @@ class SignerChangeIntent:
         return {"chain": self.chain, "validator": self.validator, **change}
 
 
-def read_intent(body: Mapping[str, Any]) -> Intent | SignerChangeIntent:
-    """Return the intent that `to_dict` wrote, of either kind.
+AnyIntent = Intent | BatchIntent | SignerChangeIntent
+
+
+def read_intent(body: Mapping[str, Any]) -> AnyIntent:
+    """Return the intent that `to_dict` wrote, of any kind.
 
     Raises:
         RequestError, AddressError, AmountError: a field is missing, unknown or wrong.
@@ -144,7 +206,16 @@ def read_intent(body: Mapping[str, Any]) -> Intent | SignerChangeIntent:
     for name, added in (("addSigner", True), ("removeSigner", False)):
         if isinstance(body, dict) and set(body) == {"chain", "validator", name}:
             return SignerChangeIntent(body["chain"], added, body[name], body["validator"])
+    if isinstance(body, dict) and "payments" in body:
+        return BatchIntent.read(body)
     return Intent.read(body)
+
+
+def _numbered(number: int, body: Any) -> Intent:
+    try:
+        return Intent.read(body)
+    except InputError as wrong:
+        raise type(wrong)(f"payment {number}: {wrong.message}", hint=wrong.hint) from None
 
 
 def _address(value: Any) -> str:

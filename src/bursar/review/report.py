@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from bursar.amounts import to_decimal_text
 from bursar.chains.evm import Scheme, digest_of
 from bursar.review.actions import Action, SignerChange, Transfer
 from bursar.review.deployment import Deployment
 from bursar.review.fee import Fee
-from bursar.review.intent import Intent, Token
-from bursar.review.words import words
+from bursar.review.intent import BatchIntent, Intent, Token
+from bursar.review.words import amount_words, words
+
+# More payments than these are told by their sums: nobody compares forty addresses in one sentence.
+_FEW: Final = 3
 
 
 class ReviewKind(StrEnum):
@@ -48,8 +52,8 @@ class Review:
 
     `hash` is the user operation's, recomputed; it is what waits for `signer`. `transaction` is Crossmint's id for
     it, which the hash does not cover: what must not happen twice is to be kept by `hash`. `intent` is there once
-    the transaction has been found to be that payment and nothing else; `named` is a token whose name the operator
-    knows, for the sentence.
+    the transaction has been found to be that and nothing else; `named` are tokens whose names the operator knows,
+    for the sentence.
     """
 
     chain: str
@@ -63,8 +67,8 @@ class Review:
     fee: Fee
     nonce: int
     deployment: Deployment | None = None
-    intent: Intent | None = None
-    named: Token | None = None
+    intent: Intent | BatchIntent | None = None
+    named: tuple[Token, ...] = ()
 
     @property
     def kind(self) -> ReviewKind:
@@ -88,17 +92,36 @@ class Review:
         return digest_of(self.hash, scheme)
 
     @property
+    def doings(self) -> tuple[str, ...]:
+        """What each call does, in order, with every address in full."""
+        return tuple(_doing(call, self._named) for call in self.calls)
+
+    @property
+    def is_summed(self) -> bool:
+        """Whether the sentence tells sums, so that who is paid is in `doings` alone."""
+        return self.kind is ReviewKind.TRANSFER and len(self.calls) > _FEW
+
+    @property
     def sentence(self) -> str:
-        """The whole transaction in one sentence, with every address in full."""
-        named = self.intent.token if self.intent else self.named
-        doings = [_doing(call, named) for call in self.calls] or ["do nothing"]
-        count = f"{len(doings)} calls: " if len(doings) > 1 else ""
+        """The whole transaction in one sentence. More than a few payments are told by their sums."""
         deploys = ", deploying the wallet" if self.deployment else ""
         unsure = ", in calls that may fail unnoticed" if self.may_fail else ""
         return (
-            f"{count}{'; '.join(doings)} on {self.chain}{unsure}, fee at most {_fee(self.fee)}, "
+            f"{self._summary} on {self.chain}{unsure}, fee at most {_fee(self.fee)}, "
             f"from wallet {self.wallet}{deploys}"
         )
+
+    @property
+    def _named(self) -> tuple[Token, ...]:
+        return self.intent.tokens if self.intent else self.named
+
+    @property
+    def _summary(self) -> str:
+        if self.is_summed:
+            return _sums(self.payments, self._named)
+        doings = self.doings or ("do nothing",)
+        count = f"{len(doings)} calls: " if len(doings) > 1 else ""
+        return count + "; ".join(doings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the review as JSON, for the record. Amounts and fees are decimal text, the rest is 0x hex."""
@@ -121,9 +144,19 @@ class Review:
         }
 
 
-def _doing(call: ReviewedCall, named: Token | None) -> str:
+def _doing(call: ReviewedCall, named: tuple[Token, ...]) -> str:
     coin = f", sending {call.value} wei along" if call.carries_coin else ""
     return words(call.action, named) + coin
+
+
+def _sums(payments: tuple[Transfer, ...], named: tuple[Token, ...]) -> str:
+    totals: Counter[str | None] = Counter()
+    for paid in payments:
+        totals[paid.token] += paid.amount
+    sums = " and ".join(amount_words(token, units, named) for token, units in totals.items())
+    people = len({paid.recipient for paid in payments})
+    whom = "1 recipient" if people == 1 else f"{people} recipients"
+    return f"pay {sums} to {whom} in {len(payments)} calls"
 
 
 def _fee(fee: Fee) -> str:

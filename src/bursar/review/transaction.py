@@ -16,10 +16,10 @@ from bursar.review.actions import read_action
 from bursar.review.approvals import Pending, Signer, pending_for
 from bursar.review.calldata import Execution, decode_execution
 from bursar.review.chains import CHAINS, Chain
-from bursar.review.comparison import require_intent
+from bursar.review.comparison import require_asked
 from bursar.review.deployment import Deployment, read_deployment
 from bursar.review.fee import worst_case
-from bursar.review.intent import Intent
+from bursar.review.intent import BatchIntent, Intent
 from bursar.review.nonce import Nonce, read_nonce
 from bursar.review.operation import UserOperation, read_operation
 from bursar.review.report import Review, ReviewedCall
@@ -28,23 +28,23 @@ from bursar.review.terms import DEFAULT_TERMS, Terms
 
 def review(
     transaction: Mapping[str, Any],
-    intent: Intent,
+    intent: Intent | BatchIntent,
     *,
     signer: str,
     wallet: str,
     terms: Terms = DEFAULT_TERMS,
 ) -> Review:
-    """Return what a transaction does, once it is shown to be this payment and nothing else.
+    """Return what a transaction does, once it is shown to be this payment, or these, and nothing else.
 
     `transaction` is Crossmint's transaction object as JSON, `signer` our locator (`external-wallet:0x…`), `wallet`
-    the address that must pay. It does not judge whether the payment is allowed: that is the policy's.
+    the address that must pay. It does not judge whether it is allowed: that is the policy's.
 
     Raises:
         IntentMismatch: it is verified, and something else than was asked for.
         Unverifiable, NotAwaitingApproval, LocatorError, AddressError: as `explain`.
     """
     found = explain(transaction, signer=signer, wallet=wallet, terms=terms)
-    require_intent(found, intent)
+    require_asked(found, intent)
     return replace(found, intent=intent)
 
 

@@ -5,6 +5,8 @@ Every address is whole: people compare them, and half an address can be made to 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bursar.review.actions import (
     MAX_UINT256,
     AccountChange,
@@ -19,16 +21,16 @@ from bursar.review.actions import (
 from bursar.review.intent import Token
 
 
-def words(action: Action, named: Token | None = None) -> str:
-    """Return what an action does, beginning with a verb. `named` is the one token whose name is known."""
+def words(action: Action, named: Iterable[Token] = ()) -> str:
+    """Return what an action does, beginning with a verb. `named` are the tokens whose names are known."""
     match action:
         case Transfer(token, recipient, amount):
-            said = f"pay {_amount(token, amount, named)} to {recipient}"
+            said = f"pay {amount_words(token, amount, named)} to {recipient}"
         case Approve(token, spender, amount):
             much = "without limit" if amount == MAX_UINT256 else f"up to {amount} base units"
             said = f"let {spender} take {token_words(token)} {much}"
         case TransferFrom(token, owner, recipient, amount):
-            said = f"move {_amount(token, amount, named)} of {owner} to {recipient}"
+            said = f"move {amount_words(token, amount, named)} of {owner} to {recipient}"
         case SignerChange(added, signer, validator):
             said = f"{'add' if added else 'remove'} the signer {signer} (validator {validator})"
         case AccountChange(function):
@@ -45,8 +47,11 @@ def token_words(contract: str | None) -> str:
     return "the chain's own coin" if contract is None else f"token {contract}"
 
 
-def _amount(contract: str | None, units: int, named: Token | None) -> str:
-    token = named if named and named.contract == contract else Token(contract)
-    if token.symbol is None or token.decimals is None:
+def amount_words(contract: str | None, units: int, named: Iterable[Token] = ()) -> str:
+    """Return an amount with its token, by name and contract where the name is known."""
+    known = (each for each in named if each.contract == contract)
+    token = next(known, Token(contract))
+    # The sum of many amounts may be past 256 bits, and then no token has it.
+    if token.symbol is None or token.decimals is None or units > MAX_UINT256:
         return f"{units} base units of {token_words(contract)}"
     return f"{token.amount(units)} ({token_words(contract)})"

@@ -8,7 +8,7 @@ from bursar.aws.remote import Api, ApiSigner
 from bursar.chains.evm import Scheme
 from bursar.crossmint.client import CrossmintClient
 from bursar.kms.sigv4 import Credentials
-from bursar.review.intent import Intent
+from bursar.review.intent import AnyIntent
 from bursar.signing_contract import Answer, TransactionRequest
 
 
@@ -16,7 +16,7 @@ def ask(
     environment: Mapping[str, str],
     caller: Mapping[str, str],
     transaction_id: str,
-    intent: Intent,
+    intent: AnyIntent,
     *,
     address: str,
 ) -> Answer:

@@ -18,8 +18,8 @@ from bursar.policy.windows import windows
 from bursar.review.actions import Transfer
 from bursar.review.approvals import Signer as Account
 from bursar.review.approvals import pending_for
-from bursar.review.comparison import require_intent, require_signer_change
-from bursar.review.intent import Intent, Token
+from bursar.review.comparison import require_asked
+from bursar.review.intent import AnyIntent, BatchIntent, Intent, Token
 from bursar.review.report import Review, ReviewKind
 from bursar.review.terms import DEFAULT_TERMS, Terms
 from bursar.review.transaction import explain
@@ -147,12 +147,8 @@ def transaction_case(request: TransactionRequest, caller: Caller, rules: Ruleboo
         if UNVERIFIABLE not in request.accept:
             raise
         return _unverified(request, caller)
-    intent = request.intent
-    if isinstance(intent, Intent):
-        require_intent(found, intent)
-        found = replace(found, intent=_named(intent, rules.policy))
-    else:
-        require_signer_change(found, intent)
+    require_asked(found, request.intent)
+    found = replace(found, intent=_named(request.intent, rules.policy))
     return Case(
         found.hash,
         found.digest(request.scheme),
@@ -191,17 +187,17 @@ def approval_case(request: ApprovalRequest, caller: Caller, rules: Rulebook) -> 
 def explained(
     transaction: Mapping[str, Any], signer: str, wallet: str, rules: Rulebook | None = None
 ) -> Review:
-    """Return what a transaction does, with the policy's name for the one token it pays, where there is one.
+    """Return what a transaction does, with the policy's names for the tokens it pays, where there are some.
 
     Raises:
         Unverifiable, IntentMismatch, NotAwaitingApproval: as `review.transaction.explain`.
     """
     policy = rules.policy if rules else None
     found = explain(transaction, signer=signer, wallet=wallet, terms=terms(policy))
-    tokens = {each.token for each in found.payments}
-    if policy is None or len(tokens) != 1:
+    if policy is None:
         return found
-    return replace(found, named=_token(policy, found.chain, tokens.pop()))
+    contracts = dict.fromkeys(each.token for each in found.payments)
+    return replace(found, named=tuple(_token(policy, found.chain, each) for each in contracts))
 
 
 def terms(policy: Policy | None) -> Terms:
@@ -239,8 +235,18 @@ def _payment(policy: Policy, chain: str, paid: Transfer) -> Payment:
     return Payment(listed[1] if listed else None, paid.token, paid.amount, paid.recipient)
 
 
-def _named(intent: Intent, policy: Policy) -> Intent:
+def _named(intent: AnyIntent, policy: Policy) -> Intent | BatchIntent | None:
     # What a caller calls a token decides nothing and misleads people; the policy's own name does not.
+    match intent:
+        case Intent():
+            return _payment_named(intent, policy)
+        case BatchIntent(payments):
+            return BatchIntent(tuple(_payment_named(each, policy) for each in payments))
+        case _:
+            return None
+
+
+def _payment_named(intent: Intent, policy: Policy) -> Intent:
     return replace(intent, token=_token(policy, intent.chain, intent.token.contract))
 
 

@@ -53,12 +53,8 @@ class TransferIntent:
     type: TransferType = TransferType.REGULATED
 
     def __post_init__(self) -> None:
-        if not isinstance(self.id, str) or not _ID.fullmatch(self.id):
-            raise RequestError(
-                "a transfer's id is 1 to 64 letters, digits, dots, colons, dashes or underscores",
-                hint="for example payroll-2026-11:0042",
-            )
-        _exact(self.amount)
+        require_id(self.id)
+        require_amount(self.amount)
         if self.recipient.chain not in (None, self.token.chain):
             raise RequestError(
                 f"{self.token} cannot be paid to {self.recipient}, which is on another chain"
@@ -83,6 +79,38 @@ class TransferIntent:
 
     def __str__(self) -> str:
         return f"pay {self.amount} {self.token} to {self.recipient} from {self.wallet}"
+
+
+def require_id(text: str) -> None:
+    """Refuse what cannot be the caller's own id of a transfer.
+
+    Raises:
+        RequestError: not 1 to 64 letters, digits, dots, colons, dashes or underscores.
+    """
+    if not isinstance(text, str) or not _ID.fullmatch(text):
+        raise RequestError(
+            "a transfer's id is 1 to 64 letters, digits, dots, colons, dashes or underscores",
+            hint="for example payroll-2026-11:0042",
+        )
+
+
+def require_amount(text: str) -> None:
+    """Refuse what is no amount of any token.
+
+    Raises:
+        AmountError: not positive decimal text.
+    """
+    _exact(text)
+
+
+def require_same(what: str, stated: str | None, asked: str) -> None:
+    """Refuse a transaction that says something else than was asked for.
+
+    Raises:
+        IntentMismatch: the two differ.
+    """
+    if stated != asked:
+        raise IntentMismatch(_difference(what, stated, asked))
 
 
 def message_to_sign(transaction: Transaction, signer: SignerLocator) -> bytes:
@@ -116,7 +144,7 @@ def require_match(transaction: Transaction, intent: TransferIntent, sender: str)
     try:
         _compare(transaction, intent)
         operation = transaction.on_chain.user_operation or {}
-        _require_same("wallet", str(operation.get("sender")).lower(), sender.lower())
+        require_same("wallet", str(operation.get("sender")).lower(), sender.lower())
     except InputError as unreadable:
         raise IntentMismatch(
             f"the transaction's own account of itself cannot be read: {unreadable.message}"
@@ -127,7 +155,7 @@ def _compare(transaction: Transaction, intent: TransferIntent) -> None:
     sent = transaction.send_params
     if sent is None:
         raise IntentMismatch("the transaction does not say what it transfers")
-    _require_same("chain", transaction.chain, intent.token.chain)
+    require_same("chain", transaction.chain, intent.token.chain)
     _compare_token(sent.token, intent.token)
     if sent.params.amount is None or _exact(sent.params.amount) != _exact(intent.amount):
         raise IntentMismatch(_difference("amount", sent.params.amount, intent.amount))
@@ -151,7 +179,7 @@ def _token_key(token: TokenLocator) -> tuple[str | None, ...]:
 def _compare_recipient(sent: SendDetails, intent: TransferIntent) -> None:
     named = RecipientLocator.parse(sent.recipient)
     addresses = {address.lower() for address in (named.address, sent.recipient_address) if address}
-    _require_same("recipient's chain", named.chain or intent.token.chain, intent.token.chain)
+    require_same("recipient's chain", named.chain or intent.token.chain, intent.token.chain)
     if intent.recipient.address is None:
         # Which address is a user's only Crossmint knows: the user must at least be the one asked for.
         if named.user != intent.recipient.user:
@@ -162,11 +190,6 @@ def _compare_recipient(sent: SendDetails, intent: TransferIntent) -> None:
     elif addresses != {intent.recipient.address.lower()}:
         stated = " and ".join(sorted(addresses)) or sent.recipient
         raise IntentMismatch(_difference("recipient", stated, intent.recipient.address))
-
-
-def _require_same(what: str, stated: str | None, asked: str) -> None:
-    if stated != asked:
-        raise IntentMismatch(_difference(what, stated, asked))
 
 
 def _difference(what: str, stated: str | None, asked: str) -> str:

@@ -11,11 +11,12 @@ from bursar.crossmint.models import Transaction
 from bursar.errors import AddressError, ConfigError, IntentMismatch, RequestError
 from bursar.policy.model import Policy
 from bursar.policy.tokens import contracts_on
-from bursar.review.intent import Intent, Token
+from bursar.review.intent import BatchIntent, Intent, Token
 from bursar.review.report import Review
 from bursar.review.terms import DEFAULT_TERMS, Terms
 from bursar.review.tokens import KNOWN
 from bursar.review.transaction import explain, review
+from bursar.transfers.batch import BatchTransfer
 from bursar.transfers.intent import TransferIntent
 
 
@@ -43,9 +44,13 @@ class Reading:
         return cls({**KNOWN, **(tokens or {}), **named}, terms)
 
     def review(
-        self, transaction: Transaction, intent: TransferIntent, signer: str, sender: str
+        self,
+        transaction: Transaction,
+        intent: TransferIntent | BatchTransfer,
+        signer: str,
+        sender: str,
     ) -> Review:
-        """Return what a transaction does, once it is shown to be the payment that was asked for.
+        """Return what a transaction does, once it is shown to be what was asked for: a payment, or a batch.
 
         `signer` is the locator that is to sign, `sender` the wallet's address.
 
@@ -53,7 +58,11 @@ class Reading:
             IntentMismatch, Unverifiable, NotAwaitingApproval: as `review.transaction.review`.
             ConfigError: nobody has said which contract the token's name means.
         """
-        clear = self.intent(transaction, intent)
+        clear = (
+            self.batch(intent)
+            if isinstance(intent, BatchTransfer)
+            else self.intent(transaction, intent)
+        )
         return review(transaction.raw, clear, signer=signer, wallet=sender, terms=self.terms)
 
     def explain(self, transaction: Transaction, signer: str, sender: str) -> Review:
@@ -63,9 +72,9 @@ class Reading:
             IntentMismatch, Unverifiable, NotAwaitingApproval: as `review.transaction.explain`.
         """
         found = explain(transaction.raw, signer=signer, wallet=sender, terms=self.terms)
-        moved = {payment.token for payment in found.payments}
-        named = self._of_contract(found.chain, moved.pop()) if len(moved) == 1 else None
-        return replace(found, named=named)
+        moved = dict.fromkeys(payment.token for payment in found.payments)
+        known = (self._of_contract(found.chain, contract) for contract in moved)
+        return replace(found, named=tuple(token for token in known if token is not None))
 
     def intent(self, transaction: Transaction, intent: TransferIntent) -> Intent:
         """Return the payment in the review's words: a contract, an address, base units.
@@ -88,6 +97,21 @@ class Reading:
             )
         units = to_base_units(intent.amount, token.decimals or 0)
         return Intent(intent.token.chain, token, recipient, units)
+
+    def batch(self, batch: BatchTransfer) -> BatchIntent:
+        """Return a batch in the review's words: contracts, addresses, base units.
+
+        Raises:
+            ConfigError: nobody has said which contract a token's name means.
+            AmountError: more decimals than the token has.
+        """
+        payments = []
+        for each in batch.payments:
+            token = self.token(each.token)
+            units = to_base_units(each.amount, token.decimals or 0)
+            recipient = each.recipient.address or ""
+            payments.append(Intent(each.token.chain, token, recipient, units))
+        return BatchIntent(tuple(payments))
 
     def token(self, locator: TokenLocator) -> Token:
         """Return the token of a locator, with its decimals.

@@ -61,7 +61,7 @@ def test_the_example_is_checked_and_said_in_words(capsys):
     assert run("check", EXAMPLE) == 0
     out = capsys.readouterr().out
     assert "tokens.usdc " in out
-    assert "One transaction moves at most 1000 usdc" in out
+    assert "One payment moves at most 1000 usdc" in out
     assert out.splitlines()[-1].startswith("version 1, sha256:")
     assert "warning" not in out
 

@@ -169,8 +169,30 @@ def test_approvers_who_ask_themselves_are_told():
 @pytest.mark.parametrize(("above", "told"), [("999.999999", False), ("1000", True), ("1001", True)])
 def test_an_approval_that_is_never_needed_is_told(above, told):
     text = BASIC + approvals(1, ADA, more=f'token = "usdc"\nabove = "{above}"')
-    message = "never needed: no transfer may move more"
+    message = "never needed: no transaction may move more"
     assert found(text) == [("warning", START + 5, message, None)] * told
+
+
+def test_an_approval_that_only_a_batch_can_need_is_not_told():
+    several = BASIC.replace("version = 3", "version = 3\ncalls_at_most = 3")
+    limit = '[[limits]]\nper = "day"\ntoken = "usdc"\namount = "5000"\n'
+    for above, told in (("2999.999999", False), ("3000", True)):
+        rule = approvals(1, ADA, more=f'token = "usdc"\nabove = "{above}"')
+        messages = [each[2] for each in found(several + limit + rule)]
+        assert ("never needed: no transaction may move more" in messages) is told
+
+
+def test_a_batch_of_a_token_that_no_limit_bounds_is_told():
+    several = BASIC.replace("version = 3", "version = 3\ncalls_at_most = 40")
+    assert found(several) == [
+        (
+            "warning",
+            3,
+            "one transaction may move 40000 usdc: 40 payments, and no limit on usdc",
+            'add a limit (token = "usdc", amount = "…")',
+        )
+    ]
+    assert found(several + '[[limits]]\nper = "day"\ntoken = "usdc"\namount = "5000"\n') == []
 
 
 def test_hours_that_never_open_and_zones_there_are_not_are_told():

@@ -20,6 +20,7 @@ from tests.unit.policy.treasury import (
     SESSION,
     STRANGER,
     USDC,
+    WIDGETS,
     judge,
     other,
     payment,
@@ -271,11 +272,31 @@ def test_a_transfer_may_reach_the_cap_and_no_more(units, outcome, value):
     assert said(decision, "tokens.usdc.per_transfer") == [(outcome, value, "at most 1000 usdc")]
 
 
-def test_the_cap_is_for_all_payments_of_a_transaction_together():
-    half = payment(amount=500_000_001)
-    decision = judge(policy(calls_at_most=2), proposal(half, half))
+def test_the_cap_is_for_each_payment_of_a_transaction_and_a_refusal_says_which():
+    most, over = payment(amount=1_000_000_000), payment(amount=1_000_000_001, recipient=WIDGETS)
+    rules = policy(calls_at_most=3)
+    assert judge(rules, proposal(most, most, most)).outcome is Outcome.ALLOWED
+    decision = judge(rules, proposal(most, over, most))
     assert refusing(decision) == ["tokens.usdc.per_transfer"]
-    assert said(decision, "tokens.usdc.per_transfer")[0][1] == "1000.000002 usdc"
+    assert said(decision, "tokens.usdc.per_transfer") == [
+        ("allowed", f"1000 usdc to {ACME}", "at most 1000 usdc"),
+        ("refused", f"1000.000001 usdc to {WIDGETS}", "at most 1000 usdc"),
+    ]
+
+
+def test_one_bad_recipient_among_forty_refuses_all():
+    paid = [payment(amount=number) for number in range(1, 40)]
+    decision = judge(policy(calls_at_most=40), proposal(*paid, payment(recipient=STRANGER)))
+    assert refusing(decision) == ["recipients.allow"]
+    refused = [each for each in said(decision, "recipients.allow") if each[0] == "refused"]
+    assert refused == [("refused", STRANGER, "2 listed")]
+
+
+def test_what_is_said_of_many_payments_in_the_same_words_is_said_once():
+    once = judge(policy(calls_at_most=2), proposal(payment(), payment(recipient=WIDGETS)))
+    again = judge(policy(calls_at_most=4), proposal(*[payment(), payment(recipient=WIDGETS)] * 2))
+    assert len(once.judgements) == len(again.judgements)
+    assert len(said(again, "recipients.allow")) == 2
 
 
 @pytest.mark.parametrize(("amount", "shown"), [(None, "not known"), (0, "0")])

@@ -71,9 +71,9 @@ open = ["mon-fri 09:00-17:00"]
         "callers.allow": f"{PAYROLL} may ask.",
         "callers.deny": f"{ADA}, {GRACE} may not ask, nor approve.",
         "chains.base-sepolia": "Pay on base-sepolia, for a fee of at most 0.002 of its own coin.",
-        "tokens.eth": "One transaction moves at most 0.5 eth (the chain's own coin eth on base-sepolia; "
+        "tokens.eth": "One payment moves at most 0.5 eth (the chain's own coin eth on base-sepolia; "
         "the chain's own coin eth on zora; 18 decimals).",
-        "tokens.usdc": f"One transaction moves at most 1000 usdc (contract {USDC.lower()} on base-sepolia; "
+        "tokens.usdc": f"One payment moves at most 1000 usdc (contract {USDC.lower()} on base-sepolia; "
         "6 decimals).",
         "calls_at_most": "A transaction makes at most 1 call.",
         "recipients.allow": f"acme ({ACME}), widgets ({WIDGETS}) may be paid.",
@@ -113,7 +113,7 @@ def test_what_differs_from_the_usual_is_said_in_words():
         "Registered recipients may be paid."
     ]
     nowhere = words('[tokens.x]\nlocators = []\ndecimals = 0\nper_transfer = "1"')["tokens.x"]
-    assert nowhere == "One transaction moves at most 1 x (nowhere; 0 decimals)."
+    assert nowhere == "One payment moves at most 1 x (nowhere; 0 decimals)."
     several = {each.rule: each.text for each in describe(policy(calls_at_most=2))}
     assert several["calls_at_most"] == "A transaction makes at most 2 calls."
 

@@ -120,7 +120,7 @@ def test_a_payment_of_the_chains_coin_is_recorded_without_a_token() -> None:
 @pytest.mark.parametrize("named", [Token(USDC, "USDC"), Token(USDC, None, 6), Token(OTHER, "X", 6)])
 def test_a_token_without_its_name_or_its_decimals_is_said_in_base_units(named: Token) -> None:
     paid = Transfer(USDC, RECIPIENT, 7)
-    assert words(paid, named) == f"pay 7 base units of token {USDC} to {RECIPIENT}"
+    assert words(paid, (named,)) == f"pay 7 base units of token {USDC} to {RECIPIENT}"
 
 
 def test_calls_that_may_fail_and_no_calls_are_said() -> None:
