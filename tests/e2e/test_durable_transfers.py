@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bursar.transfers.states import Stage
-from bursar.transfers.workflow import Runner
+from bursar.transfers.workflow import Runner, Work
 from tests.e2e.durable import Bench, finish
 from tests.e2e.standin import World
 from tests.fakes.owner import Owner
@@ -61,7 +61,7 @@ def test_workers_take_transfers_from_the_queue(bench: Bench) -> None:
     payees = [Owner().address for _ in range(10)]
     for number, payee in enumerate(payees):
         bench.record(f"p-{number}", payee, amount="0.01")
-    with Runner(bench.desk(), concurrency=4) as runner:
+    with Runner(bench.desk(), Work(bench.address, 4)) as runner:
         for number in range(10):
             runner.enqueue(bench.journal.get(bench.key(f"p-{number}")))
         ends = [runner.run(bench.key(f"p-{number}"), deadline=30) for number in range(10)]

@@ -209,13 +209,11 @@ def _since(text: str | None) -> str | None:
 def _row(transfer: Transfer) -> list[str]:
     standing = transfer.standing
     held = f"{standing.stage.value}, held" if standing.hold else standing.stage.value
-    intent = transfer.intent
+    asked = offices.asked(transfer)
     return [
         transfer.id,
         held,
-        intent.amount,
-        str(intent.token),
-        str(intent.recipient),
+        *(asked[name] or "" for name in ("amount", "token", "recipient")),
         transfer.updated_at[:19].replace("T", " "),
         (standing.reason or "")[:80],
     ]

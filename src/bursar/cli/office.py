@@ -87,7 +87,7 @@ def office(
 ) -> Iterator[Office]:
     """Open everything it takes to drive a wallet's transfers. Without `signs` nothing can be signed."""
     from bursar.transfers.desk import Desk, Tools
-    from bursar.transfers.workflow import Runner
+    from bursar.transfers.workflow import Runner, Work
 
     with journal(shell) as book, connect.crossmint(shell) as client:
         found = connect.treasury_wallet(client, wallet)
@@ -95,8 +95,10 @@ def office(
         with _signer(shell, address, via, blind=blind, signs=signs) as signer:
             scheme = Scheme(shell.config.signer.scheme)
             tools = Tools(client, signer, scheme, connect.reading(shell))
-            with Runner(Desk(book, tools), concurrency=concurrency) as runner:
-                yield Office(shell, book, client, _treasury(found), runner)
+            treasury = _treasury(found)
+            work = Work(treasury, concurrency) if concurrency else None
+            with Runner(Desk(book, tools), work) as runner:
+                yield Office(shell, book, client, treasury, runner)
 
 
 @contextmanager
@@ -178,7 +180,7 @@ def progress(transfer: Transfer) -> str:
 
 def data(transfer: Transfer) -> dict[str, Any]:
     """Return a transfer as `--json` prints it."""
-    standing, intent = transfer.standing, transfer.intent
+    standing = transfer.standing
     known = standing.known
     return {
         "id": transfer.id,
@@ -186,11 +188,8 @@ def data(transfer: Transfer) -> dict[str, Any]:
         "status": _STATUS.get(standing.stage.value, standing.stage.value),
         "stage": standing.stage.value,
         "held_for": standing.hold.value if standing.hold else None,
-        "amount": intent.amount,
-        "token": str(intent.token),
-        "recipient": str(intent.recipient),
+        **asked(transfer),
         "wallet": transfer.key.treasury,
-        "type": intent.type.value,
         "review": known.get("sentence"),
         "message": known.get("message"),
         "digest": known.get("digest"),
@@ -205,6 +204,22 @@ def data(transfer: Transfer) -> dict[str, Any]:
         "created_at": transfer.created_at,
         "updated_at": transfer.updated_at,
         "error": standing.reason,
+    }
+
+
+def asked(transfer: Transfer) -> dict[str, Any]:
+    """Return what was asked for: amount, token, recipient and type; of a batch, how many payments."""
+    from bursar.transfers.batch import BatchTransfer
+
+    intent = transfer.intent
+    if isinstance(intent, BatchTransfer):
+        count = f"{len(intent.payments)} payments"
+        return {"amount": None, "token": None, "recipient": count, "type": "batch"}
+    return {
+        "amount": intent.amount,
+        "token": str(intent.token),
+        "recipient": str(intent.recipient),
+        "type": intent.type.value,
     }
 
 

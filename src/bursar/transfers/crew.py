@@ -41,9 +41,12 @@ class Member:
     @property
     def is_alive(self) -> bool:
         """Whether it may still be at work. On this machine the process itself is looked for."""
-        if self.silent > _DEAD_AFTER:
-            return False
-        return self.host != socket.gethostname() or _is_running(self.pid)
+        return self.silent <= _DEAD_AFTER and not self.is_gone
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it ran on this machine and does not any more."""
+        return self.host == socket.gethostname() and not _is_running(self.pid)
 
 
 class Crew:

@@ -30,11 +30,12 @@ from bursar.errors import (
     SignatureError,
 )
 from bursar.signing_contract import Answer, TransactionSigner
-from bursar.transfers import deployment, steps
-from bursar.transfers.intent import require_match
+from bursar.transfers import batches, deployment, feeding, steps
+from bursar.transfers.batch import require_batch
+from bursar.transfers.intent import TransferIntent, require_match
 from bursar.transfers.journal import Journal, Overtaken, utc_now
 from bursar.transfers.reading import Reading
-from bursar.transfers.record import Key, Transfer
+from bursar.transfers.record import Asked, Key, Transfer
 from bursar.transfers.states import Event, EventKind, Hold, Step, next_step
 from bursar.transfers.troubles import happened
 from bursar.transfers.watch import Watch
@@ -43,6 +44,7 @@ Trace = Callable[[str], None]
 # Seconds from handing in to the first look, and between looks: what a block takes, then ever longer.
 _FIRST_LOOK: Final = 1.0
 _LONGEST_LOOK: Final = 15.0
+_MAY_LAND: Final = "find out at the chain whether the wallet's nonce was used before anybody is paid anew; resume it to look again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,8 @@ class Desk:
         return taken[step](transfer)
 
     def _create(self, transfer: Transfer) -> Next:
+        if not self._is_running(transfer):
+            return Next(None, transfer)
         if not deployment.may_go(self.journal, transfer.key):
             return Next(_FIRST_LOOK, transfer)
         transfer = self._write(transfer, EventKind.ASKED)
@@ -169,19 +173,34 @@ class Desk:
         self._keep(transfer, made)
         return Next(0.0, self._write(transfer, EventKind.CREATED, transaction=made.id))
 
+    def _is_running(self, transfer: Transfer) -> bool:
+        """Tell whether its payout goes on. One that was paused hands it out again when it is resumed."""
+        if transfer.place is None:
+            return True
+        with self.journal.reading() as connection:
+            state = feeding.payout_state(connection, transfer.key.treasury, transfer.place.payout)
+        return state == feeding.RUNNING
+
     def _make(self, transfer: Transfer) -> Transaction:
+        client, asked, sender = self._tools.client, transfer.intent, transfer.key.treasury
         try:
-            return steps.start(
-                self._tools.client, transfer.intent, self.locator, transfer.key.treasury
-            )
+            if isinstance(asked, TransferIntent):
+                return steps.start(client, asked, self.locator, sender)
+            meant = self._tools.reading.batch(asked)
+            return steps.start_batch(client, asked, meant, self.locator, sender)
         except CrossmintOutcomeUnknown as unknown:
             if unknown.record_id is None:
                 raise
             # It said what it made before it failed: looked up, it is known to be there.
-            wallet = transfer.intent.wallet
-            found = self._tools.client.get_transaction(wallet, unknown.record_id)
-            require_match(found, transfer.intent, transfer.key.treasury)
+            found = client.get_transaction(asked.wallet, unknown.record_id)
+            self._require_match(found, asked, sender)
             return found
+
+    def _require_match(self, found: Transaction, asked: Asked, sender: str) -> None:
+        if isinstance(asked, TransferIntent):
+            require_match(found, asked, sender)
+        else:
+            require_batch(found, self._tools.reading.batch(asked), sender)
 
     def _review(self, transfer: Transfer) -> Next:
         transaction = self._transaction(transfer)
@@ -289,11 +308,25 @@ class Desk:
         if sight.event is None:
             return Next(self._next_look(transfer), transfer)
         self._tools.trace("settle:seen")
-        written = self._write(transfer, sight.event, **sight.data)
+        written = self._end(transfer, transaction, Event(sight.event, sight.data))
         if sight.event is EventKind.SETTLED:
             deployment.is_there(self.journal, transfer.key.treasury)
         self._forget(transfer)
         return Next(None, written)
+
+    def _end(self, transfer: Transfer, transaction: Transaction, event: Event) -> Transfer:
+        if not batches.is_batch(transfer):
+            written = self.journal.append(transfer, event)
+        elif event.kind is not EventKind.FAILED:
+            written = batches.conclude(self.journal, transfer, event)
+        elif batches.was_undone(transaction):
+            written = batches.split(self.journal, transfer, dict(event.data))
+        else:
+            # Signed, and not known to have been on the chain: it may still land, so nobody is paid anew by itself.
+            held = dict(event.data) | {"hold": Hold.TROUBLE.value, "hint": _MAY_LAND}
+            written = self.journal.append(transfer, Event(EventKind.HELD, held))
+        self._tools.trace(f"{event.kind}:written")
+        return written
 
     def _next_look(self, transfer: Transfer) -> float:
         self._forget(transfer)
@@ -307,6 +340,9 @@ class Desk:
             self._troubles[transfer.key] = error
         try:
             current = self.journal.get(transfer.key)
+            if batches.spoils(current, error):
+                told = {"code": error.code, "reason": error.message, "hint": error.hint}
+                return Next(None, batches.split(self.journal, current, told))
             standing = current.standing
             now, dice = self._tools.clock(), self._tools.dice()
             event = happened(error, standing.stage, standing.attempts, now, dice)

@@ -25,8 +25,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from bursar.errors import JournalError, JournalUnavailable, TransferConflict, UnknownTransfer
 from bursar.sql import engine as sql
 from bursar.sql.faults import Kept, spoken_of, was_undone
-from bursar.transfers.intent import TransferIntent
+from bursar.transfers.batch import BatchTransfer
 from bursar.transfers.record import (
+    Asked,
     Happening,
     Key,
     Lane,
@@ -68,7 +69,7 @@ class NewTransfer:
     """A transfer to write down."""
 
     key: Key
-    intent: TransferIntent
+    intent: Asked
     lane: Lane = Lane.SINGLE
     place: Place | None = None
     confirmed_by: str | None = None
@@ -84,6 +85,7 @@ class Filter:
     batch: str | None = None
     held: bool | None = None
     recipient: str | None = None
+    is_batch: bool | None = None
     since: str | None = None
     limit: int | None = None
 
@@ -152,8 +154,8 @@ class Journal:
         with self.writing() as connection:
             there = {row.id: row for row in _rows_of(connection, keys)}
             missing = [new for new in several if new.key.id not in there]
-            self._insert(connection, missing)
-            found = {row.id: _transfer(row) for row in _rows_of(connection, keys)}
+            self.insert(connection, missing)
+            found = {row.id: transfer_of(row) for row in _rows_of(connection, keys)}
             for new in several:
                 require_same(found[new.key.id].intent, new.intent)
                 _require_same_place(found[new.key.id], new)
@@ -177,7 +179,7 @@ class Journal:
         """Return a transfer, or None."""
         with self.reading() as connection:
             row = connection.execute(_of(key)).first()
-        return None if row is None else _transfer(row)
+        return None if row is None else transfer_of(row)
 
     def by_transaction(self, treasury: str, transaction: str) -> Transfer | None:
         """Return the transfer that a Crossmint transaction is bound to, or None."""
@@ -186,13 +188,13 @@ class Journal:
         )
         with self.reading() as connection:
             row = connection.execute(query).first()
-        return None if row is None else _transfer(row)
+        return None if row is None else transfer_of(row)
 
     def named(self, name: str) -> list[Transfer]:
         """Return the transfers of an id, the caller's own or Crossmint's: more than one where wallets share it."""
         query = sa.select(TRANSFERS).where(sa.or_(_t.id == name, _t.transaction_id == name))
         with self.reading() as connection:
-            return [_transfer(row) for row in connection.execute(query.limit(10))]
+            return [transfer_of(row) for row in connection.execute(query.limit(10))]
 
     def transfers(self, wanted: Filter) -> Iterator[Transfer]:
         """Yield transfers: those of a payout in the order of its lines, others the newest first."""
@@ -203,7 +205,7 @@ class Journal:
             size = _PAGE if left is None else min(_PAGE, left)
             with self.reading() as connection:
                 page = connection.execute(query.limit(size).offset(offset)).all()
-            yield from (_transfer(row) for row in page)
+            yield from (transfer_of(row) for row in page)
             if len(page) < size:
                 return
             offset += size
@@ -291,7 +293,18 @@ class Journal:
             except DBAPIError as error:
                 raise _commit_error(error) from None
 
-    def _insert(self, connection: Connection, several: Sequence[NewTransfer]) -> None:
+    def members(self, connection: Connection, batch: Key) -> list[Transfer]:
+        """Return the transfers that a batch pays, in order, read in a transaction of `writing`."""
+        query = sa.select(TRANSFERS).where(_t.treasury == batch.treasury, _t.batch == batch.id)
+        rows = connection.execute(query.order_by(_t.line, _t.id))
+        return [transfer_of(row) for row in rows]
+
+    def insert(self, connection: Connection, several: Sequence[NewTransfer]) -> None:
+        """Write down transfers whose ids are new, in a transaction of `writing`.
+
+        Raises:
+            Overtaken: one of the ids is there.
+        """
         if not several:
             return
         now = self.now
@@ -318,6 +331,7 @@ def _new_values(new: NewTransfer, now: str) -> dict[str, Any]:
     return _standing_values(Standing(known=known)) | {
         "treasury": new.key.treasury,
         "id": new.key.id,
+        "is_batch": isinstance(new.intent, BatchTransfer),
         "intent": intent_text(new.intent),
         "lane": int(new.lane),
         "payout": place.payout if place else None,
@@ -344,7 +358,8 @@ def _standing_values(standing: Standing) -> dict[str, Any]:
     }
 
 
-def _transfer(row: Row[Any]) -> Transfer:
+def transfer_of(row: Row[Any]) -> Transfer:
+    """Return the transfer of a row of `tables.TRANSFERS`."""
     known = json.loads(row.known)
     hold = Hold(row.hold) if row.hold else None
     standing = Standing(
@@ -413,6 +428,7 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         (wanted.stages, lambda v: _t.stage.in_(sorted(stage.value for stage in v))),
         (wanted.payout, lambda v: _t.payout == v),
         (wanted.batch, lambda v: _t.batch == v),
+        (wanted.is_batch, _t.is_batch.is_),
         (wanted.held, lambda v: _t.hold.is_not(None) if v else _t.hold.is_(None)),
         (wanted.recipient, lambda v: sa.func.lower(_t.intent).contains(v.lower(), autoescape=True)),
         (wanted.since, lambda v: _t.created_at >= v),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -12,10 +12,13 @@ from typing import Any
 from bursar.amounts import to_base_units
 from bursar.crossmint.locators import RecipientLocator, TokenLocator, WalletLocator
 from bursar.errors import BursarError, JournalError, TransferConflict
+from bursar.transfers.batch import BatchPayment, BatchTransfer
 from bursar.transfers.intent import TransferIntent, TransferType
 from bursar.transfers.states import Standing
 
 _DECIMALS = 40
+# What can be asked for: one payment, or several in one transaction.
+Asked = TransferIntent | BatchTransfer
 
 
 class Lane(IntEnum):
@@ -54,7 +57,7 @@ class Transfer:
     """
 
     key: Key
-    intent: TransferIntent
+    intent: Asked
     standing: Standing
     version: int
     turn: int
@@ -80,20 +83,16 @@ class Happening:
     data: Mapping[str, Any]
 
 
-def intent_text(intent: TransferIntent) -> str:
-    """Return an intent as the journal keeps it: canonical JSON, the amount as it was given."""
-    return canonical(
-        {
-            "wallet": str(intent.wallet),
-            "token": str(intent.token),
-            "recipient": str(intent.recipient),
-            "amount": intent.amount,
-            "type": intent.type.value,
-        }
-    )
+def intent_text(intent: Asked) -> str:
+    """Return an intent as the journal keeps it: canonical JSON, amounts as they were given."""
+    if isinstance(intent, BatchTransfer):
+        payments = [_payment(each) for each in intent.payments]
+        return canonical({"wallet": str(intent.wallet), "payments": payments})
+    body = _payment(intent) | {"wallet": str(intent.wallet), "type": intent.type.value}
+    return canonical(body)
 
 
-def read_intent(transfer_id: str, text: str) -> TransferIntent:
+def read_intent(transfer_id: str, text: str) -> Asked:
     """Return the intent that `intent_text` wrote.
 
     Raises:
@@ -101,9 +100,13 @@ def read_intent(transfer_id: str, text: str) -> TransferIntent:
     """
     try:
         body = json.loads(text)
+        wallet = WalletLocator.parse(body["wallet"])
+        if "payments" in body:
+            payments = tuple(BatchPayment.parse(**each) for each in body["payments"])
+            return BatchTransfer(transfer_id, wallet, payments)
         return TransferIntent(
             transfer_id,
-            WalletLocator.parse(body["wallet"]),
+            wallet,
             TokenLocator.parse(body["token"]),
             RecipientLocator.parse(body["recipient"]),
             body["amount"],
@@ -113,24 +116,60 @@ def read_intent(transfer_id: str, text: str) -> TransferIntent:
         raise JournalError(f"what the journal has of {transfer_id} is no transfer") from None
 
 
-def require_same(kept: TransferIntent, asked: TransferIntent) -> None:
+def require_same(kept: Asked, asked: Asked) -> None:
     """Refuse an id that is another payment's. How an amount or an address is written makes no difference.
 
     Raises:
         TransferConflict: the first difference, with both values.
     """
-    pairs = (
-        ("amount", kept.amount, asked.amount, _amount),
-        ("token", str(kept.token), str(asked.token), str.lower),
-        ("recipient", str(kept.recipient), str(asked.recipient), str.lower),
-        ("type", kept.type.value, asked.type.value, str),
-    )
-    for what, had, wants, form in pairs:
+    for had, wants, form in _pairs(kept, asked):
         if form(had) != form(wants):
             raise TransferConflict(
-                f"{asked.id} is another payment's id: its {what} is {had}, but {wants} is asked for",
+                f"{asked.id} is another payment's id: its {form.what} is {had}, but {wants} is asked for",
                 hint="see it with: bursar transfer show; a new payment needs a new id",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A part of a payment, and how two ways to write it are found to be one."""
+
+    what: str
+    same: Callable[[str], object]
+
+    def __call__(self, text: str) -> object:
+        return self.same(text)
+
+
+def _pairs(kept: Asked, asked: Asked) -> Iterator[tuple[str, str, _Form]]:
+    if isinstance(kept, TransferIntent) and isinstance(asked, TransferIntent):
+        yield from _payment_pairs(kept, asked)
+        yield kept.type.value, asked.type.value, _Form("type", str)
+        return
+    counts = [
+        str(len(each.payments)) if isinstance(each, BatchTransfer) else "1"
+        for each in (kept, asked)
+    ]
+    yield counts[0], counts[1], _Form("number of payments", str)
+    if isinstance(kept, BatchTransfer) and isinstance(asked, BatchTransfer):
+        for one, other in zip(kept.payments, asked.payments, strict=True):
+            yield from _payment_pairs(one, other)
+
+
+def _payment_pairs(
+    kept: TransferIntent | BatchPayment, asked: TransferIntent | BatchPayment
+) -> Iterator[tuple[str, str, _Form]]:
+    yield kept.amount, asked.amount, _Form("amount", _amount)
+    yield str(kept.token), str(asked.token), _Form("token", str.lower)
+    yield str(kept.recipient), str(asked.recipient), _Form("recipient", str.lower)
+
+
+def _payment(payment: TransferIntent | BatchPayment) -> dict[str, Any]:
+    return {
+        "token": str(payment.token),
+        "recipient": str(payment.recipient),
+        "amount": payment.amount,
+    }
 
 
 def canonical(value: Mapping[str, Any]) -> str:

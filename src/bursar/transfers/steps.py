@@ -25,9 +25,11 @@ from bursar.errors import (
     SettlementTimeout,
     SignatureError,
 )
+from bursar.review.intent import BatchIntent
 from bursar.review.report import Review
 from bursar.signer import SignedHash
 from bursar.signing_contract import Answer, TransactionRequest, TransactionSigner
+from bursar.transfers.batch import BatchTransfer, new_transaction, require_batch
 from bursar.transfers.intent import TransferIntent, message_to_sign, require_match
 from bursar.transfers.reading import Reading
 
@@ -77,6 +79,27 @@ def start(
     )
     transaction = client.create_transfer(intent.wallet, body, idempotency_key=intent.id)
     require_match(transaction, intent, sender)
+    return transaction
+
+
+def start_batch(
+    client: CrossmintClient,
+    batch: BatchTransfer,
+    meant: BatchIntent,
+    signer: SignerLocator,
+    sender: str,
+) -> Transaction:
+    """Create a batch at Crossmint, as `start` a transfer. `meant` is the batch in the review's words. One POST.
+
+    Raises:
+        TransactionFailed: it cannot be built, or its simulation fails: one of its payments is wrong.
+        CrossmintOutcomeUnknown: it may have been created; repeat with the same id to find out.
+        IntentMismatch: what came back is not what was asked for.
+        CrossmintError: anything else that Crossmint says.
+    """
+    body = new_transaction(meant, signer)
+    transaction = client.create_transaction(batch.wallet, body, idempotency_key=batch.id)
+    require_batch(transaction, meant, sender)
     return transaction
 
 

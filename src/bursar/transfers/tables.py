@@ -21,6 +21,8 @@ TRANSFERS: Final = sa.Table(
     _DATA,
     _key("treasury"),
     _key("id"),
+    # A batch pays several transfers, and is one itself.
+    sa.Column("is_batch", sa.Boolean, nullable=False),
     sa.Column("intent", sa.Text, nullable=False),
     sa.Column("stage", sa.Text, nullable=False),
     sa.Column("hold", sa.Text),

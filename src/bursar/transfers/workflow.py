@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy.engine import URL
 
 from bursar.errors import BursarError, JournalError, JournalUnavailable
-from bursar.transfers.crew import Crew
+from bursar.transfers.crew import Crew, Member
 from bursar.transfers.desk import Desk
 from bursar.transfers.journal import Overtaken
 from bursar.transfers.record import Key, Transfer
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from dbos import DBOSConfig
 
 WORKFLOW_VERSION: Final = "1"
-QUEUE: Final = "transfers"
 # The topic under which a sleeping workflow is told to look now.
 LOOK_NOW: Final = "look"
 _NAME: Final = "bursar"
@@ -43,16 +43,29 @@ def workflow_id(transfer: Transfer) -> str:
     return f"{transfer.key.treasury}:{transfer.key.id}:{transfer.turn}"
 
 
+def queue_of(treasury: str) -> str:
+    """Return the queue of a wallet's transfers: a worker takes those it has the signer for."""
+    return f"transfers:{treasury}"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a worker takes from the queue: one treasury wallet's transfers, so many at once."""
+
+    treasury: str
+    concurrency: int = 16
+
+
 class Runner:
     """Drives transfers in this process, from entering to leaving it. There can be one in a process.
 
-    With `concurrency` it takes the queue's transfers as well, so many at once: that is a worker.
+    With `work` it takes transfers from the queue as well, as workers do.
     """
 
-    def __init__(self, desk: Desk, *, concurrency: int | None = None) -> None:
+    def __init__(self, desk: Desk, work: Work | None = None) -> None:
         self.desk, self.journal = desk, desk.journal
-        self.crew = Crew(self.journal, works=concurrency is not None)
-        self._concurrency = concurrency
+        self._work = work
+        self.crew = Crew(self.journal, works=work is not None)
         self._drive: Any = None
 
     def __enter__(self) -> Self:
@@ -80,7 +93,8 @@ class Runner:
 
         DBOS(config=self._config())
         self._drive = _workflow(self._advance)
-        DBOS.listen_queues([QUEUE] if self._concurrency else [])
+        work = self._work
+        DBOS.listen_queues([queue_of(work.treasury)] if work else [])
         try:
             DBOS.launch()
         except Exception as error:  # noqa: BLE001  its own kinds, SQLAlchemy's and the drivers'
@@ -88,9 +102,11 @@ class Runner:
                 f"the workflow engine could not start ({type(error).__name__})",
                 hint="it keeps its own tables beside the journal: check the database and its rights",
             ) from None
-        if self._concurrency:
+        if work:
             DBOS.register_queue(
-                QUEUE, worker_concurrency=self._concurrency, polling_interval_sec=_POLL
+                queue_of(work.treasury),
+                worker_concurrency=work.concurrency,
+                polling_interval_sec=_POLL,
             )
 
     def _config(self) -> DBOSConfig:
@@ -99,7 +115,7 @@ class Runner:
             "system_database_url": engine_url(self.journal.engine.url),
             "application_version": WORKFLOW_VERSION,
             "executor_id": self.crew.id,
-            "max_executor_threads": max(8, 2 * (self._concurrency or 1)),
+            "max_executor_threads": 8 + 2 * (self._work.concurrency if self._work else 1),
             "log_level": "CRITICAL",
             "notification_listener_polling_interval_sec": _POLL,
         }
@@ -184,7 +200,11 @@ class Runner:
             SetEnqueueOptions(priority=int(transfer.lane)),
         ):
             DBOS.enqueue_workflow(
-                QUEUE, self._drive, transfer.key.treasury, transfer.key.id, transfer.turn
+                queue_of(transfer.key.treasury),
+                self._drive,
+                transfer.key.treasury,
+                transfer.key.id,
+                transfer.turn,
             )
         self.journal.mark_fed(transfer)
 
@@ -198,15 +218,31 @@ class Runner:
         return any(member.works for member in self.crew.members() if member.is_alive)
 
     def take_over(self) -> int:
-        """Have the workers go on with what processes that died had in hand; return how much that was."""
+        """Have the workers go on with what processes that died had in hand; return how much that was.
+
+        Of a process that is only silent nothing is taken before this one has been heard for as long.
+
+        Raises:
+            JournalError: it could not be read who is alive.
+        """
         from dbos import DBOS
 
-        alive = self.crew.alive()
-        held = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
-        orphans = [each for each in held if each.executor_id not in alive]
+        if self._work is None:
+            return 0
+        members = {member.id: member for member in self.crew.members()}
+        mine = f"{self._work.treasury}:"
+        held = DBOS.list_workflows(
+            status="PENDING", workflow_id_prefix=mine, load_input=False, load_output=False
+        )
+        orphans = [each for each in held if self._is_dead(members.get(each.executor_id or ""))]
         for each in orphans:
-            DBOS.resume_workflow(each.workflow_id, queue_name=QUEUE)
+            DBOS.resume_workflow(each.workflow_id, queue_name=queue_of(self._work.treasury))
         return len(orphans)
+
+    def _is_dead(self, member: Member | None) -> bool:
+        if member is not None and member.is_gone:
+            return True
+        return self.crew.may_judge and (member is None or not member.is_alive)
 
     def hurry(self, transfer: Transfer) -> None:
         """Have whoever waits for this transfer to settle look now. It only looks: nothing is taken for true."""

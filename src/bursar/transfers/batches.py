@@ -1,0 +1,128 @@
+"""How a batch ends, and its payments with it: in one write, so that none of them is paid twice or forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy.engine import Connection
+
+from bursar.crossmint.models import Transaction
+from bursar.errors import (
+    BursarError,
+    PolicyViolation,
+    SigningServiceRefused,
+    TransactionFailed,
+    TransferError,
+)
+from bursar.transfers.batch import BatchPayment, BatchTransfer
+from bursar.transfers.intent import TransferIntent
+from bursar.transfers.journal import Journal, NewTransfer
+from bursar.transfers.record import Key, Transfer
+from bursar.transfers.states import Event, EventKind, Stage
+
+# Crossmint's word for an operation that was on the chain, and undone there: it cannot land any more.
+_REVERTED: Final = "execution_reverted"
+_UNSIGNED: Final = frozenset({Stage.RECORDED, Stage.CREATED, Stage.REVIEWED})
+
+
+def is_batch(transfer: Transfer) -> bool:
+    """Tell whether a transfer pays several others."""
+    return isinstance(transfer.intent, BatchTransfer)
+
+
+def spoils(transfer: Transfer, error: BursarError) -> bool:
+    """Tell whether one payment of an unsigned batch is what keeps all of it from being paid."""
+    if not is_batch(transfer) or transfer.standing.stage not in _UNSIGNED:
+        return False
+    if isinstance(error, SigningServiceRefused):
+        return error.reason == PolicyViolation.code
+    return isinstance(error, TransactionFailed | PolicyViolation)
+
+
+def was_undone(transaction: Transaction) -> bool:
+    """Tell whether a failed transaction was on the chain and undone, so that it can never land later."""
+    return transaction.error is not None and transaction.error.reason == _REVERTED
+
+
+def gather(
+    journal: Journal, connection: Connection, new: NewTransfer, members: Sequence[Transfer]
+) -> None:
+    """Write a batch down and put transfers into it, in a transaction of `Journal.writing`.
+
+    Raises:
+        TransferError: one of them is past that.
+    """
+    journal.insert(connection, [new])
+    for member in members:
+        journal.write_event(connection, member, Event(EventKind.BATCHED, {"batch": new.key.id}))
+
+
+def conclude(journal: Journal, batch: Transfer, event: Event) -> Transfer:
+    """Write that a batch settled, or is contradicted, and all its payments with it; return the batch.
+
+    Raises:
+        Overtaken, JournalError: nothing was written.
+    """
+    with journal.writing() as connection:
+        written = journal.write_event(connection, batch, event)
+        told = {k: v for k, v in event.data.items() if k != "transaction"} | {"batch": batch.id}
+        for member in journal.members(connection, batch.key):
+            journal.write_event(connection, member, Event(event.kind, told))
+    return written
+
+
+def split(journal: Journal, batch: Transfer, told: dict[str, Any]) -> Transfer:
+    """End a batch that cannot be paid as it is, and pay its halves instead, until a bad payment is alone.
+
+    Raises:
+        TransferError: the transfer is no batch.
+        Overtaken, JournalError: nothing was written.
+    """
+    if not isinstance(batch.intent, BatchTransfer):
+        raise TransferError(f"{batch.id} is no batch")
+    with journal.writing() as connection:
+        written = journal.write_event(connection, batch, Event(EventKind.FAILED, told))
+        members = journal.members(connection, batch.key)
+        half = (len(members) + 1) // 2
+        for number, some in enumerate((members[:half], members[half:]), 1):
+            _pay_apart(journal, connection, batch, f"{batch.id}-{number}", some)
+    return written
+
+
+def _pay_apart(
+    journal: Journal,
+    connection: Connection,
+    batch: Transfer,
+    name: str,
+    members: Sequence[Transfer],
+) -> None:
+    reason = f"batch {batch.id} could not be paid as a whole"
+    free = [
+        journal.write_event(connection, each, Event(EventKind.UNBATCHED, {"reason": reason}))
+        for each in members
+    ]
+    if len(free) < 2:
+        return
+    new = NewTransfer(
+        Key(batch.key.treasury, name),
+        batch_of(name, free),
+        batch.lane,
+        batch.place,
+        batch.standing.known.get("confirmed_by"),
+    )
+    gather(journal, connection, new, free)
+
+
+def batch_of(name: str, members: Sequence[Transfer]) -> BatchTransfer:
+    """Return the batch that pays these transfers, in their order.
+
+    Raises:
+        RequestError, AddressError: one of them cannot be paid in a batch.
+    """
+    payments = [
+        BatchPayment(each.intent.token, each.intent.recipient, each.intent.amount)
+        for each in members
+        if isinstance(each.intent, TransferIntent)
+    ]
+    return BatchTransfer(name, members[0].intent.wallet, tuple(payments))
