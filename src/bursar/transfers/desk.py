@@ -44,7 +44,9 @@ Trace = Callable[[str], None]
 # Seconds from handing in to the first look, and between looks: what a block takes, then ever longer.
 _FIRST_LOOK: Final = 1.0
 _LONGEST_LOOK: Final = 15.0
-_MAY_LAND: Final = "see at the chain whether the wallet's nonce was used before anybody is paid anew; resume looks again"
+_MAY_LAND: Final = (
+    "see at the chain whether the wallet's nonce was used before anybody is paid anew"
+)
 
 
 @dataclass(frozen=True, slots=True)
