@@ -24,7 +24,9 @@ _COMMANDS = {
     "recipient": "Register the people who get paid.",
     "sandbox": "Run AWS, a chain and Crossmint here, for trying out.",
     "sign": "Sign one hash or message with the treasury's key.",
-    "transfer": "Start, sign, approve and follow transfers.",
+    "payout": "Pay a whole file: plan, run, follow, report.",
+    "transfer": "Pay, and follow what was paid.",
+    "worker": "Drive payouts, together with other workers.",
     "wallet": "Create, look at and fund the treasury wallet.",
 }
 

@@ -1,0 +1,85 @@
+"""`bursar worker`: drive payouts, together with other workers at the same journal."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from bursar.cli import connect
+from bursar.cli import office as offices
+from bursar.cli.paying import VIA, WALLET
+from bursar.cli.shell import Shell, shared_options
+
+if TYPE_CHECKING:
+    from bursar.transfers.worker import Round
+
+
+@click.command("worker")
+@WALLET
+@VIA
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=16,
+    show_default=True,
+    help="How many transfers at once.",
+)
+@shared_options
+@click.pass_obj
+def command(shell: Shell, *, wallet: str | None, via: str | None, concurrency: int) -> None:
+    """Drive the wallet's payouts until it is stopped, by Ctrl-C or SIGTERM.
+
+    Start as many as you like, on as many machines, at one PostgreSQL journal: they share the work and one budget
+    of Crossmint's calls, and take over what one that died had in hand. It drives what somebody has said yes to,
+    and nothing else.
+    """
+    from bursar.transfers.worker import Worker
+
+    locator = connect.wallet_locator(shell, wallet)
+    with (
+        offices.office(shell, locator, via=via, concurrency=concurrency) as office,
+        _until_stopped() as stop,
+    ):
+        shell.say(f"worker {office.runner.crew.id}: wallet {office.treasury}")
+        Worker(office.runner, office.treasury, concurrency).run(stop, Log(shell).tell)
+    shell.say("stopped; what was under way goes on with another worker, or with the next start")
+
+
+class Log:
+    """Says what rounds did, where they did anything, and an error once."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell, self._last = shell, ""
+
+    def tell(self, round_: Round) -> None:
+        """Say what a round did."""
+        error = round_.error.message if round_.error else ""
+        if error and error != self._last:
+            self._shell.say(f"waiting: {error}")
+        if self._last and not error:
+            self._shell.say("going on")
+        self._last = error
+        if round_.taken_over:
+            self._shell.say(f"took over {round_.taken_over} transfers of a process that died")
+        if round_.begun_anew:
+            self._shell.say(f"began {round_.begun_anew} transfers anew")
+
+
+@contextmanager
+def _until_stopped() -> Iterator[threading.Event]:
+    """Give an event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    before = {each: signal.signal(each, lambda *_: stop.set()) for each in _SIGNALS}
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
