@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,80 +25,32 @@ from bursar.policy.rulebook import Rulebook
 from bursar.policy.simulation import simulate
 from bursar.review.intent import MOST_PAYMENTS, BatchIntent, Intent, Token
 from bursar.sandbox.chain import kernel
-from bursar.sandbox.chain.token import transfer_data
 from bursar.signing_contract import MAX_BODY_BYTES, Answer, TransactionRequest, request_body
 from tests.unit.review import scene
-from tests.unit.review.scene import address
+from tests.unit.signing.batches import (
+    UNITS,
+    asked,
+    calls,
+    crowd,
+    desk_of,
+    largest,
+    limit,
+    paid,
+    person,
+    rules,
+)
 from tests.unit.signing.scene import (
     BY_ADA,
     CALLER,
     KEY,
-    POLICY,
     Desk,
-    doing,
     intent,
     numbered,
     paying,
     together,
 )
 
-UNITS = 1_000_000
 DYNAMODB_ITEM = 400 * 1024
-
-
-def person(number: int) -> str:
-    return address(f"person {number}")
-
-
-def paid(*people: str, units: int = UNITS) -> BatchIntent:
-    """Return a batch that pays each of these people a whole token."""
-    return BatchIntent(
-        tuple(Intent(scene.CHAIN, Token(scene.USDC, "USDC", 6), who, units) for who in people)
-    )
-
-
-def crowd(number: int) -> BatchIntent:
-    return paid(*(person(each) for each in range(number)))
-
-
-def calls(batch: BatchIntent) -> list[kernel.Call]:
-    """Return a batch's calls as the sandbox's own encoder writes them."""
-    return [
-        kernel.Call(each.token.contract, 0, transfer_data(each.recipient, each.amount))
-        if each.token.contract
-        else kernel.Call(each.recipient, each.amount, b"")
-        for each in batch.payments
-    ]
-
-
-def rules(*more: str, people: int = 100, a_day: str = "1000") -> str:
-    listed = "\n".join(f'person-{each} = "{person(each)}"' for each in range(people))
-    several = POLICY.replace("version = 7", "version = 7\ncalls_at_most = 100")
-    named = several.replace('acme = "', f'{listed}\nacme = "')
-    return named.replace('amount = "1.00"', f'amount = "{a_day}"') + "".join(more)
-
-
-def limit(**fields: Any) -> str:
-    lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in fields.items())
-    return f"[[limits]]\n{lines}\n"
-
-
-def desk_of(*more: str, **changes: Any) -> Desk:
-    return Desk(policy=rules(*more, **changes))
-
-
-def asked(
-    desk: Desk,
-    batch: BatchIntent,
-    made: Sequence[kernel.Call] | None = None,
-    *,
-    sequence: int = 0,
-    **changes: Any,
-) -> TransactionRequest:
-    """Return a request to sign a batch; `made` are the calls that are really made."""
-    operation = doing(*(calls(batch) if made is None else made), sequence=sequence)
-    transaction = desk.waiting(operation, name=f"tx-{sequence}")
-    return desk.request(transaction, intent=batch, **changes)
 
 
 def refused(desk: Desk, request: TransactionRequest, rule: str) -> PolicyViolation:
@@ -373,10 +324,6 @@ def test_batches_are_accounted_for_and_a_simulation_decides_them_again() -> None
     assert [each.changed for each in simulate(tighter, records)] == [False, True, False]
 
 
-def largest() -> BatchIntent:
-    return paid(*(person(each) for each in range(MOST_PAYMENTS)), units=9_999_999)
-
-
 def test_the_largest_batch_to_strangers_is_one_transaction_of_dynamodb() -> None:
     bounds = [
         limit(per=f"{each}h", token="usdc", each_recipient=True, amount="99") for each in (1, 2, 3)
@@ -397,15 +344,5 @@ def test_the_largest_batch_to_strangers_is_one_transaction_of_dynamodb() -> None
 
 
 def test_the_largest_batch_takes_less_than_half_of_what_a_request_may() -> None:
-    desk = desk_of()
-    request = asked(desk, largest(), id="payroll-11")
-    shown = [
-        {"to": each.to, "value": str(each.value), "data": "0x" + each.data.hex()}
-        for each in calls(largest())
-    ]
-    transaction = {
-        **request.transaction,
-        "params": {**request.transaction["params"], "calls": shown},
-    }
-    body = json.dumps(request_body(replace(request, transaction=transaction)))
+    body = json.dumps(request_body(asked(desk_of(), largest(), id="payroll-11")))
     assert 80_000 < len(body) < MAX_BODY_BYTES / 2
