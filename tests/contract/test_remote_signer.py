@@ -40,7 +40,7 @@ from bursar.errors import (
 )
 from bursar.kms.sigv4 import Credentials
 from bursar.signer import Signer
-from bursar.signing_contract import DigestRequest
+from bursar.signing_contract import MAX_BODY_BYTES, DigestRequest
 from tests.contract.signers import (
     CALLER,
     URL,
@@ -399,7 +399,7 @@ def answer(address: str, **changes: Any) -> bytes:
         b'{"signature": "zz"}',
         b'{"signature": "0x00", "signature": "0x01"}',
         b"[" * 60_000,
-        b" " * 70_000,
+        b" " * (MAX_BODY_BYTES + 1),
         answer(OTHER),
         answer(OTHER, signature="0x" + "00" * 65),
         answer(OTHER, signature="0x" + "11" * 64 + "00"),

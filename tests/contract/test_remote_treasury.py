@@ -26,6 +26,7 @@ from tests.contract.signers import Door, Stub, api_signer, lambda_signer
 from tests.fakes.kms_server import KmsServer
 from tests.fakes.memory_store import Fault
 from tests.unit.review import scene
+from tests.unit.signing.batches import asked, calls, crowd, largest, rules
 from tests.unit.signing.scene import ADA, APPROVED, POLICY, SESSION, Desk, Kms, paying
 
 
@@ -118,6 +119,37 @@ def test_a_refusal_of_the_review_and_of_the_policy_arrive_with_their_reasons(
         signer.sign_transaction(desk.payments(6)[-1])
     assert over.value.reason == "policy_violation"
     assert office.signatures == 5
+
+
+def test_the_largest_batch_goes_through_the_api_as_one_signature(office: Office) -> None:
+    office.desk.policy = rules()
+    request = asked(office.desk, largest(), id="payroll-11")
+    answer = api_signer(office.door(), office.address).sign_transaction(request)
+    raw = answer.signed.signature.to_bytes()
+    assert evm.parse_signature(raw, request.digest, office.address) == answer.signed.signature
+    assert "to 90 recipients in 90 calls on base-sepolia" in answer.policy["sentence"]
+    assert office.signatures == 1
+    signer = lambda_signer(office.door(), office.address)
+    with pytest.raises(SigningServiceRefused, match="not known") as refused:
+        signer.sign_transaction(request)
+    assert refused.value.reason == "policy_violation"
+
+
+def test_a_batch_that_waits_is_consented_to_and_an_altered_one_refused_through_the_api(
+    office: Office,
+) -> None:
+    office.desk.policy = rules(APPROVED)
+    request = asked(office.desk, largest())
+    signer = api_signer(office.door(), office.address)
+    with pytest.raises(SigningServiceRefused, match="it waits for approval"):
+        signer.sign_transaction(request)
+    ada = api_signer(office.door(ADA), office.address)
+    assert ada.consent(office.desk.approval(request.transaction)).missing == 0
+    assert signer.sign_transaction(request)
+    altered = asked(office.desk, crowd(3), [*calls(crowd(3)), *calls(crowd(2))], sequence=1)
+    with pytest.raises(SigningServiceRefused, match="makes 5 calls where 3") as refused:
+        signer.sign_transaction(altered)
+    assert (refused.value.reason, office.signatures) == ("intent_mismatch", 1)
 
 
 def test_a_deployment_without_a_policy_refuses_what_only_a_policy_allows(office: Office) -> None:

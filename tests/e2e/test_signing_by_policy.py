@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from bursar.errors import SigningServiceRefused
+from bursar.review.intent import BatchIntent
 from bursar.sandbox.crossmint.faults import Tamper
 from bursar.sandbox.world import World
 from tests.e2e.guarded import ACCOUNT, Guarded
@@ -134,6 +135,36 @@ def test_a_payment_above_the_threshold_waits_for_somebody_else_and_then_lands(tr
     assert (given["consented_by"], given["missing"]) == (f"{ACCOUNT}:user/ada", 0)
     sent = treasury.done("transfer", "send", *payment, by="grace")
     assert (sent["status"], treasury.paid - before) == ("success", 6_000_000)
+
+
+def crowd(treasury: Guarded, units: int) -> BatchIntent:
+    return BatchIntent(tuple(treasury.payment(each, units) for each in treasury.crowd))
+
+
+def test_the_largest_batch_is_one_signature_and_lands_whole(treasury):
+    batch, before = crowd(treasury, 10_000), treasury.signatures
+    started = treasury.start_batch(batch)
+    answer = treasury.ask_for(started, batch)
+    assert answer.policy["sentence"].startswith("pay 0.9 usdc")
+    assert "to 90 recipients in 90 calls" in answer.policy["sentence"]
+    assert treasury.ask_for(started, batch).signed.signature == answer.signed.signature
+    treasury.hand_in(started, answer)
+    assert treasury.signatures == before + 1
+    assert set(treasury.held(*treasury.crowd)) == {10_000}
+
+
+def test_an_altered_batch_and_one_whose_sum_waits_for_others_are_not_signed(treasury):
+    batch, before = crowd(treasury, 10_000), treasury.signatures
+    started = treasury.start_batch(batch)
+    for how, why in (("recipient", "in call 90 its recipient"), ("extra_call", "makes 91 calls")):
+        treasury.alter(how)
+        with pytest.raises(SigningServiceRefused, match=why) as refused:
+            treasury.ask_for(started, batch)
+        assert refused.value.reason == "intent_mismatch"
+    large = crowd(treasury, 60_000)
+    with pytest.raises(SigningServiceRefused, match=r"approvals\[above 5 usdc\]") as waiting:
+        treasury.ask_for(treasury.start_batch(large), large)
+    assert (waiting.value.reason, treasury.signatures) == ("needs_approval", before)
 
 
 def test_nobody_consents_to_what_nobody_asked_for(treasury):

@@ -26,7 +26,7 @@ from bursar.errors import (
     UnsupportedOperation,
     WrongKey,
 )
-from bursar.review.intent import Intent, SignerChangeIntent, Token
+from bursar.review.intent import BatchIntent, Intent, SignerChangeIntent, Token
 from bursar.signing_contract import (
     MAX_BODY_BYTES,
     AnyRequest,
@@ -93,6 +93,7 @@ PAYMENT = TransactionRequest({"id": "t-1"}, INTENT, ADDRESS, f"external-wallet:{
         replace(
             PAYMENT, intent=SignerChangeIntent("base", added=False, signer=ADDRESS, validator=OTHER)
         ),
+        replace(PAYMENT, intent=BatchIntent((INTENT, INTENT, replace(INTENT, amount=1)))),
         ApprovalRequest(HASH, PAYMENT.signer, {"id": "t-1"}, ADDRESS),
         ApprovalRequest(HASH, PAYMENT.signer, message_hash=HASH, scheme=Scheme.RAW),
     ],
@@ -121,6 +122,10 @@ def payment(**changes: Any) -> dict[str, Any]:
         {"accept": [["unverifiable"]]},
         {"intent": {"chain": "base", "addSigner": ADDRESS, "removeSigner": ADDRESS}},
         {"intent": {"chain": "nowhere", "addSigner": ADDRESS}},
+        {"intent": {"payments": []}},
+        {"intent": {"payments": [INTENT.to_dict()]}},
+        {"intent": {"payments": [INTENT.to_dict()] * 91}},
+        {"intent": {"payments": [INTENT.to_dict()] * 2, **INTENT.to_dict()}},
         {"digest": "0x" + HASH.hex()},
         {"scheme": "eip712"},
     ],
@@ -212,9 +217,19 @@ def test_a_body_outside_the_contract_is_refused(data: bytes) -> None:
         parse_request(data)
 
 
-def test_a_body_over_the_limit_is_refused_unread() -> None:
-    with pytest.raises(RequestTooLarge):
-        parse_request(b" " * (MAX_BODY_BYTES + 1))
+def test_a_body_over_the_limit_is_refused_unread_and_one_at_the_limit_is_read() -> None:
+    at_the_limit = body() + b" " * (MAX_BODY_BYTES - len(body()))
+    assert parse_request(at_the_limit) == DigestRequest(HASH, ADDRESS)
+    with pytest.raises(RequestTooLarge, match="over 262144 bytes"):
+        parse_request(at_the_limit + b" ")
+
+
+@pytest.mark.parametrize(
+    "filler", [b"[", b'{"a":', b"[],", b'"\\u0000', b"9", b"1,"], ids=lambda each: each.decode()
+)
+def test_a_body_as_large_as_it_may_be_is_refused_whatever_it_is_made_of(filler: bytes) -> None:
+    with pytest.raises(RequestError):
+        parse_request(b"[" + filler * ((MAX_BODY_BYTES - 1) // len(filler)))
 
 
 def test_an_error_never_quotes_an_unknown_field() -> None:

@@ -43,6 +43,8 @@ def command(
     found = connect.reading(shell).explain(transaction, signer, sender)
     scheme = Scheme(shell.config.signer.scheme)
     shell.say(found.sentence)
+    for number, doing in enumerate(found.doings if found.is_summed else (), 1):
+        shell.say(f"{number}. {doing}")
     shell.confirm("Consent to it?", yes=yes)
     request = ApprovalRequest(
         found.digest(scheme), signer, transaction.raw, found.wallet, scheme=scheme

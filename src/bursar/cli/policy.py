@@ -303,6 +303,8 @@ def simulate(
     shell.result(total | {"decisions": rows}, _text([*([table] if rows else []), printable(told)]))
 
 
+# More payments than these are told by their sums.
+_FEW = 3
 _COLUMNS = ("at", "transaction", "what", "was", "would be", "because", "")
 
 
@@ -321,7 +323,13 @@ def _row(comparison: Comparison, policy: Policy) -> dict[str, Any]:
 
 
 def _what(record: Record, policy: Policy) -> str:
+    from bursar.policy.tokens import amount_text, totals
+
     proposal = record.proposal
+    if len(proposal.payments) > _FEW:
+        moved = totals(policy, proposal).items()
+        sums = [amount_text(units, policy.tokens[name], name) for name, units in moved]
+        return f"{', '.join([*sums, ''])}{len(proposal.payments)} payments"
     paid = [_paid(policy, proposal.chain or "", each) for each in proposal.payments]
     return ", ".join(paid) or proposal.kind.value.replace("_", " ")
 

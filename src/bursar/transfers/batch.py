@@ -109,7 +109,7 @@ def new_transaction(intent: BatchIntent, signer: SignerLocator) -> NewTransactio
     `intent` is the batch in the review's words, as `Reading.batch` gives it.
     """
     calls = tuple(
-        ContractCall(to=call.to, value=str(call.value), data=f"0x{call.data.hex()}")
+        ContractCall(to=call.to, value=str(call.value), data=_hex(call.data))
         for call in _calls(intent)
     )
     return NewTransaction(calls=calls, chain=intent.chain, signer=signer)
@@ -135,12 +135,16 @@ def require_batch(transaction: Transaction, intent: BatchIntent, sender: str) ->
         found = _stated(said, number)
         require_same(f"contract or recipient in call {number}", found.to, asked.to)
         require_same(f"value in call {number}", str(found.value), str(asked.value))
-        require_same(f"data in call {number}", found.data.hex(), asked.data.hex())
+        require_same(f"data in call {number}", _hex(found.data), _hex(asked.data))
 
 
 def _calls(intent: BatchIntent) -> tuple[Call, ...]:
     paid = (Transfer(each.token.contract, each.recipient, each.amount) for each in intent.payments)
     return tuple(payment_call(each) for each in paid)
+
+
+def _hex(data: bytes) -> str:
+    return f"0x{data.hex()}"
 
 
 def _stated(said: Any, number: int) -> Call:

@@ -21,6 +21,7 @@ from bursar.chains import evm
 from bursar.chains.evm import KmsSignRequest, PublicKey
 from bursar.errors import KmsAccessDenied, KmsError, KmsThrottled
 from bursar.kms.wire import KmsPublicKey, KmsSignature
+from bursar.signing_contract import MAX_BODY_BYTES
 from tests.unit.aws.function_modules import MODULES, WITH_THE_LEDGER
 
 ARN = "arn:aws:kms:us-east-1:111122223333:key/0fca8ec8-6d4a-40c6-a38b-36bad9007534"
@@ -208,8 +209,8 @@ REFUSED: list[tuple[Any, int, str]] = [
     ({"messageHash": "0x" + "00" * 32, "signerAddress": "0x11"}, 400, "invalid_address"),
     ({"messageHash": "0x" + "00" * 32, "signerAddress": "0x" + "11" * 20, "to": ""}, 400, ""),
     ({"kind": "transaction", "transaction": {}, "intent": {}, "signer": "s"}, 400, ""),
-    (" " * 70_000, 413, "request_too_large"),
-    (" " * 200_000, 413, "request_too_large"),
+    (" " * (MAX_BODY_BYTES + 1), 413, "request_too_large"),
+    (" " * (3 * MAX_BODY_BYTES), 413, "request_too_large"),
     ("\ud800", 400, "invalid_request"),
 ]
 

@@ -221,6 +221,16 @@ def test_only_the_changes_and_only_since_a_time_are_shown_on_request(file, capsy
     }
 
 
+def test_many_payments_are_told_by_their_sums(file, capsys):
+    many = record(8)
+    for number, what in ((3, ", 200 usdc to acme"), (4, "800 usdc, 4 payments")):
+        records = file("records.json", [{**many, "payments": many["payments"] * number}])
+        policy = file("policy.toml", BASIC)
+        assert run("simulate", "--records", records, "--policy", policy, "--json") == 0
+        [row] = json.loads(capsys.readouterr().out)["decisions"]
+        assert row["what"].endswith(what)
+
+
 def test_nothing_to_show_is_said(file, capsys):
     policy, records = file("policy.toml", BASIC), file("records.json", "[]")
     assert run("simulate", "--records", records, "--policy", policy) == 0

@@ -1,7 +1,7 @@
 """The ways in which an answer is altered, by whoever makes it or carries it; a fault asks for one by its name.
 
 A clumsy alteration gives itself away. So, but for `hash`, `message` and `other_message`, hash and message are
-those of what is there after the alteration, and `sendParams` claims what was asked for.
+those of what is there after the alteration, and `sendParams` and `params.calls` claim what was asked for.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from eth_utils.address import to_checksum_address
 
 from bursar.sandbox.chain import kernel
 from bursar.sandbox.chain.abi import call_data
+from bursar.sandbox.chain.token import transfer_data
 from bursar.sandbox.chain.userop import Gas, UserOperation
-from bursar.sandbox.crossmint import approvals, contract_calls, operations, tokens, wallets
+from bursar.sandbox.crossmint import approvals, contract_calls, operations, wallets
 from bursar.sandbox.crossmint.replies import Json, refused
 from bursar.sandbox.crossmint.stand_in import StandIn
 
@@ -28,6 +29,7 @@ ALTERABLE: Final = frozenset(
 THIEF: Final = to_checksum_address("0x" + "bad0" * 10)
 OTHER_TOKEN: Final = to_checksum_address("0x" + "c01d" * 10)
 OTHER_CHAIN, _OTHER_CHAIN_ID = "base", 8453
+_TRANSFER: Final = transfer_data(THIEF, 0)[:4]
 # Limits and prices both, so that the fee is a hundredfold.
 _INFLATION: Final = 10
 
@@ -131,20 +133,34 @@ def _of_another_wallet(stand_in: StandIn, record: Json) -> UserOperation:
 
 
 def _other_calls(stand_in: StandIn, record: Json, how: str) -> list[kernel.Call]:
-    """Return what the wallet is told to do in place of the payment, or besides what is no transfer."""
-    sent = record["api"].get("sendParams")
-    if how == "extra_call" or sent is None:
-        return [*_calls(record), _approval(stand_in, 2**256 - 1)]
-    asset = tokens.by_locator(stand_in, sent["token"])
-    units = tokens.units(sent["params"]["amount"], asset.decimals)
-    receiver = sent["params"]["recipientAddress"]
-    payment = {
-        "recipient": asset.transfer(THIEF, units),
-        "amount": asset.transfer(receiver, units + 1),
-        "token": replace(asset, contract=OTHER_TOKEN).transfer(receiver, units),
+    """Return what the wallet is told to do with its last payment altered, or with one call more."""
+    made = _calls(record)
+    paid = [(at, found) for at, call in enumerate(made) if (found := _payment(call))]
+    if how == "extra_call" or not paid:
+        return [*made, _approval(stand_in, 2**256 - 1)]
+    at, (contract, receiver, units) = paid[-1]
+    made[at] = {
+        "recipient": _transfer(contract, THIEF, units),
+        "amount": _transfer(contract, receiver, units + 1),
+        "token": _transfer(OTHER_TOKEN, receiver, units),
         "approve": _approval(stand_in, units),
-    }
-    return [payment[how]]
+    }[how]
+    return made
+
+
+def _payment(call: kernel.Call) -> tuple[str | None, str, int] | None:
+    """Return a payment's contract (None for the chain's own coin), receiver and base units."""
+    if not call.data and call.value:
+        return None, call.to, call.value
+    if len(call.data) != 68 or call.data[:4] != _TRANSFER:
+        return None
+    return call.to, "0x" + call.data[16:36].hex(), int.from_bytes(call.data[36:], "big")
+
+
+def _transfer(contract: str | None, receiver: str, units: int) -> kernel.Call:
+    if contract is None:
+        return kernel.Call(receiver, units, b"")
+    return kernel.Call(contract, 0, transfer_data(receiver, units))
 
 
 def _approval(stand_in: StandIn, units: int) -> kernel.Call:

@@ -146,7 +146,7 @@ class AbiCall(_Body):
 class TransactionParams(_Body):
     """What an EVM smart wallet is asked to do."""
 
-    calls: Annotated[list[RawCall | AbiCall], Field(min_length=1, max_length=50)]
+    calls: Annotated[list[RawCall | AbiCall], Field(min_length=1, max_length=100)]
     chain: Text
     signer: Text | None = None
 
