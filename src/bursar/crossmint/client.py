@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from bursar.crossmint.calls import ApiKey, origin_for
-from bursar.crossmint.limits import Clock, Limits
+from bursar.crossmint.limits import CallAllowance, Clock, Limits
 from bursar.crossmint.session import Session
 from bursar.crossmint.signatures import SignatureCalls
 from bursar.crossmint.transactions import TransactionCalls
@@ -44,18 +44,23 @@ class CrossmintClient(WalletCalls, TransactionCalls, SignatureCalls):
         transport: httpx2.BaseTransport | None = None,
         limits: Limits | None = None,
         clock: Clock | None = None,
+        allowance: CallAllowance | None = None,
     ) -> None:
         """Make a client; nothing is sent yet.
 
         `environment` is staging or production; without it the key's own. `base_url` is an origin, for the
         sandbox or a stand-in: https, or http on loopback. `transport` and `clock` are the seams for tests.
+        `allowance` is who counts the calls: without one, this client for itself alone; with
+        `bursar.transfers.budget.SharedBudget`, all processes together.
 
         Raises:
             ConfigError: not a server-side key, a key of another environment, or a base URL that is not https.
         """
         key = ApiKey(api_key)
         origin = origin_for(key, environment, base_url)
-        self._session = Session(key, origin, transport=transport, limits=limits, clock=clock)
+        self._session = Session(
+            key, origin, transport=transport, limits=limits, clock=clock, allowance=allowance
+        )
 
     def __repr__(self) -> str:
         return f"CrossmintClient({self._session.origin})"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bursar.crossmint.calls import Answer, ApiKey, Call, is_loopback
-from bursar.crossmint.limits import Allowance, Clock, Limits
+from bursar.crossmint.limits import CallAllowance, Clock, Limits, OwnAllowance
 from bursar.crossmint.problems import error_for
 from bursar.errors import (
     CrossmintError,
@@ -35,7 +35,7 @@ Read = TypeVar("Read")
 class Session:
     """Sends calls for one API key to one origin. Safe to share between threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the client's, passed on
         self,
         key: ApiKey,
         origin: str,
@@ -43,14 +43,13 @@ class Session:
         transport: httpx2.BaseTransport | None = None,
         limits: Limits | None = None,
         clock: Clock | None = None,
+        allowance: CallAllowance | None = None,
     ) -> None:
         import httpx2
 
         self._key, self.origin = key, origin
         self._limits, self._clock = limits or Limits(), clock or Clock()
-        wait = self._limits.longest_wait
-        self._reads = Allowance(self._limits.reads_per_minute, self._clock, wait)
-        self._writes = Allowance(self._limits.writes_per_minute, self._clock, wait)
+        self._allowance = allowance or OwnAllowance(self._limits, self._clock)
         self._invalid_url = httpx2.InvalidURL
         self._http = httpx2.Client(
             transport=transport,
@@ -86,13 +85,16 @@ class Session:
 
         Raises:
             CrossmintError: one of its kinds, by meaning.
+            BursarError: the allowance's own; the call did nothing.
         """
         attempt = 1
         while True:
-            (self._writes if call.writes else self._reads).take()
+            self._allowance.take(write=call.writes)
             failure, body = self._attempt(call)
             if failure is None:
                 return body
+            if isinstance(failure, CrossmintRateLimited):
+                self._allowance.refused(write=call.writes, retry_after=failure.retry_after)
             if attempt >= self._limits.attempts or not _may_repeat(call, failure):
                 raise failure
             wait = self._wait(failure, attempt)

@@ -14,6 +14,7 @@ from bursar.crossmint.calls import (
 )
 from bursar.crossmint.client import CrossmintClient
 from bursar.errors import ConfigError, CrossmintProtocolError, RequestError
+from bursar.sandbox.crossmint.keys import mint_api_key
 from tests.unit.crossmint.conftest import KEY
 
 PRODUCTION_KEY = KEY.replace("staging", "production")
@@ -53,6 +54,25 @@ def test_a_key_does_not_show_and_does_not_travel() -> None:
     with pytest.raises(TypeError):
         pickle.dumps(key)
     client.close()
+
+
+def test_keys_of_one_project_name_the_same_one_and_do_not_show_it() -> None:
+    ours = [ApiKey(mint_api_key("acme").key).project for _ in range(2)]
+    assert ours[0] == ours[1]
+    others = [
+        ApiKey(mint_api_key("other").key).project,
+        ApiKey(mint_api_key("acme", prefix="sk_production").key).project,
+        ApiKey(KEY).project,
+    ]
+    assert len({ours[0], *others}) == 4
+    assert ours[0].startswith("staging-")
+    assert "acme" not in ours[0]
+
+
+@pytest.mark.parametrize("body", ["0OIl", "1", "zzzz", "A1b2C3d4" * 100, "a.b~c-d_e"])
+def test_keys_of_another_make_share_one_project_for_each_environment(body: str) -> None:
+    assert ApiKey(f"sk_staging_{body}").project == ApiKey(KEY).project
+    assert ApiKey(f"sk_production_{body}").project == ApiKey(PRODUCTION_KEY).project
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from bursar.errors import (
     CrossmintProtocolError,
     CrossmintRateLimited,
     CrossmintUnavailable,
+    JournalUnavailable,
     RequestError,
 )
 from tests.unit.crossmint import bodies
@@ -174,6 +175,69 @@ def test_writes_and_reads_have_allowances_of_their_own(server: FakeServer, time:
     client.get_wallet(WALLET)
     assert time.sleeps == [60]
     client.close()
+
+
+class Watched:
+    """An allowance that remembers what it was told, and allows so many calls."""
+
+    def __init__(self, calls: int = 100) -> None:
+        self.told: list[tuple[str, bool, float | None]] = []
+        self._left = calls
+
+    def take(self, *, write: bool) -> None:
+        if not self._left:
+            raise JournalUnavailable("nobody knows")
+        self._left -= 1
+        self.told.append(("take", write, None))
+
+    def refused(self, *, write: bool, retry_after: float | None) -> None:
+        self.told.append(("refused", write, retry_after))
+
+
+def watched(server: FakeServer, time: FakeTime, allowance: Watched) -> CrossmintClient:
+    return CrossmintClient(
+        KEY,
+        transport=httpx2.MockTransport(server.handle),
+        clock=time.clock(),
+        allowance=allowance,
+    )
+
+
+def test_an_allowance_is_asked_before_each_attempt_and_told_of_each_429(
+    server: FakeServer, time: FakeTime
+) -> None:
+    slow_down = httpx2.Response(429, headers={"Retry-After": "7"}, json={})
+    allowance = Watched()
+    with watched(server, time, allowance) as client:
+        server.answers(slow_down, LIMITED, httpx2.Response(201, json=bodies.transaction()))
+        pay(client)
+        server.answers(FAILED, httpx2.Response(200, json=bodies.wallet()))
+        client.get_wallet(WALLET)
+    assert allowance.told == [
+        ("take", True, None),
+        ("refused", True, 7),
+        ("take", True, None),
+        ("refused", True, None),
+        ("take", True, None),
+        ("take", False, None),
+        ("take", False, None),
+    ]
+
+
+def test_the_last_429_is_told_too(server: FakeServer, time: FakeTime) -> None:
+    allowance = Watched()
+    server.answers(httpx2.Response(429, headers={"Retry-After": "3600"}, json={}))
+    with watched(server, time, allowance) as client, pytest.raises(CrossmintRateLimited):
+        client.get_wallet(WALLET)
+    assert allowance.told == [("take", False, None), ("refused", False, 3600)]
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_what_is_not_allowed_is_not_sent(server: FakeServer, time: FakeTime, allowed: int) -> None:
+    server.answers(LIMITED)
+    with watched(server, time, Watched(allowed)) as client, pytest.raises(JournalUnavailable):
+        pay(client)
+    assert len(server.requests) == allowed
 
 
 def _by_method(request: httpx2.Request) -> Any:
