@@ -588,7 +588,27 @@ class PayoutError(BursarError):
 
 
 class PlanRejected(PayoutError):
+    """A file of payments is wrong, and nothing was done.
+
+    `problems` are all that were found, in the order of the file: mappings of `line` (0 for the file as a whole),
+    `column`, `value`, `what` and `fix`.
+    """
+
     code = "plan_rejected"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        problems: tuple[Mapping[str, Any], ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error body, with all problems."""
+        return super().to_dict() | {"problems": list(self.problems)}
 
 
 class PlanChanged(PayoutError):

@@ -1,0 +1,373 @@
+"""Payouts in the journal: a plan written down line by line, begun, paused, resumed, cancelled, counted.
+
+A payout's lines are transfers, and are driven as such. Lines that are paid straight from the wallet are gathered
+into batches, which are transfers too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+from sqlalchemy.exc import IntegrityError
+
+from bursar.errors import PayoutError, PlanChanged, TransferError, UnknownPayout
+from bursar.payouts.lines import Line
+from bursar.payouts.plan import Plan
+from bursar.transfers import batches
+from bursar.transfers.feeding import RUNNING
+from bursar.transfers.intent import TransferIntent, TransferType
+from bursar.transfers.journal import JOURNAL, Filter, Journal, NewTransfer, Overtaken
+from bursar.transfers.record import Key, Lane, Place, Transfer, canonical
+from bursar.transfers.states import FINAL, UNPAID, Event, EventKind, Stage
+from bursar.transfers.tables import PAYOUTS, TRANSFERS
+
+WAITING: Final = "waiting"
+PAUSED: Final = "paused"
+CANCELLED: Final = "cancelled"
+DONE: Final = "done"
+# How many transfers are written at once.
+_CHUNK: Final = 500
+_p: Final = PAYOUTS.c
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """A payout: its plan's hash, how many lines, how it stands. `header` says who began it and what it pays."""
+
+    treasury: str
+    id: str
+    hash: str
+    state: str
+    lines: int
+    header: dict[str, Any]
+    created_at: str
+    updated_at: str
+
+    @property
+    def approvals(self) -> list[dict[str, str]]:
+        """Who agreed to the plan, and when: `by` and `at`."""
+        return list(self.header.get("approvals", []))
+
+    @property
+    def approvals_missing(self) -> int:
+        """How many more have to agree to the plan, besides who began it."""
+        return max(0, int(self.header.get("approvers", 0)) - len(self.approvals))
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a payout is begun: its id, by whom, in batches of how many, and how many others have to agree first."""
+
+    id: str
+    by: str
+    batch: int = 1
+    approvers: int = 0
+
+
+class PayoutBook:
+    """The payouts of a journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+
+    def begin(
+        self, plan: Plan, how: Beginning, progress: Callable[[int], None] = lambda _lines: None
+    ) -> Payout:
+        """Write a plan down and let it run; begun before, it is gone on with. `progress` is told lines written.
+
+        Nothing runs before all of it is written: a process that dies in between begins it again.
+
+        Raises:
+            PlanChanged: the payout's id is another plan's.
+            TransferConflict: a line's id is another payment's. JournalError: it could not be written.
+        """
+        treasury = plan.address.lower()
+        payout = self.find(treasury, how.id) or self._insert(plan, how)
+        if payout.hash != plan.hash:
+            raise PlanChanged(
+                f"payout {how.id} is of another file: its plan is {payout.hash[:20]}…, this one {plan.hash[:20]}…",
+                hint="pay that file, or give this one an id of its own",
+            )
+        if payout.state != _WRITING:
+            return payout
+        self._write_lines(plan, payout, how, progress)
+        return self._set(payout, WAITING if payout.approvals_missing else RUNNING)
+
+    def approve(self, payout: Payout, by: str) -> Payout:
+        """Write down that somebody agreed to the plan; once enough have, it runs.
+
+        Raises:
+            PayoutError: it waits for nobody, or for somebody else. JournalError: it could not be written.
+        """
+        if payout.state != WAITING:
+            raise PayoutError(f"payout {payout.id} is {payout.state}: it waits for nobody")
+        if by == payout.header.get("by") or by in {each["by"] for each in payout.approvals}:
+            raise PayoutError(
+                f"{by} began payout {payout.id}, or agreed to it already",
+                hint="somebody else has to agree",
+            )
+        approvals = [*payout.approvals, {"by": by, "at": self.journal.now}]
+        agreed = self._set(payout, WAITING, payout.header | {"approvals": approvals})
+        return agreed if agreed.approvals_missing else self._set(agreed, RUNNING)
+
+    def find(self, treasury: str, payout: str) -> Payout | None:
+        """Return a payout, or None."""
+        query = sa.select(PAYOUTS).where(_p.treasury == treasury, _p.id == payout)
+        with self.journal.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _payout(row)
+
+    def named(self, payout: str) -> Payout:
+        """Return the payout of an id, whichever wallet's.
+
+        Raises:
+            UnknownPayout: there is none, or more than one.
+        """
+        with self.journal.reading() as connection:
+            rows = connection.execute(sa.select(PAYOUTS).where(_p.id == payout)).all()
+        if len(rows) != 1:
+            what = "is of several wallets" if rows else "is not in the journal"
+            raise UnknownPayout(f"payout {payout} {what}", hint="see: bursar payout list")
+        return _payout(rows[0])
+
+    def all(self, limit: int = 50) -> list[Payout]:
+        """Return payouts, the newest first."""
+        query = sa.select(PAYOUTS).order_by(_p.created_at.desc()).limit(limit)
+        with self.journal.reading() as connection:
+            return [_payout(row) for row in connection.execute(query)]
+
+    def pause(self, payout: Payout) -> Payout:
+        """Let no more lines begin; those whose transaction exists go on to their end.
+
+        Raises:
+            PayoutError: it is not running. JournalError: it could not be written.
+        """
+        _require(payout, {RUNNING, PAUSED}, "paused")
+        return self._set(payout, PAUSED)
+
+    def resume(self, payout: Payout, *, held: bool = False) -> Payout:
+        """Let a payout go on; with `held` also the lines that trouble stopped.
+
+        Raises:
+            PayoutError: it is over, or waits for approval. JournalError: it could not be written.
+        """
+        _require(payout, {RUNNING, PAUSED}, "resumed")
+        running = self._set(payout, RUNNING)
+        for transfer in self.journal.transfers(Filter(treasury=payout.treasury, payout=payout.id)):
+            standing = transfer.standing
+            if held and standing.hold is not None:
+                self._append(transfer, Event(EventKind.RELEASED))
+            elif standing.stage is Stage.RECORDED and standing.hold is None:
+                # It may have been handed out while the payout was paused, and put back.
+                self._append(transfer, Event(EventKind.TURNED))
+        return running
+
+    def cancel(self, payout: Payout, by: str) -> tuple[Payout, int]:
+        """End what nobody can have been paid by, and return how many lines that was.
+
+        Raises:
+            PayoutError: it is over. JournalError: it could not be written.
+        """
+        _require(payout, {RUNNING, PAUSED, WAITING, _WRITING}, "cancelled")
+        stopped = self._set(payout, CANCELLED)
+        count = 0
+        told = {"reason": f"cancelled by {by} with its payout", "code": "cancelled"}
+        for transfer in self.journal.transfers(Filter(treasury=payout.treasury, payout=payout.id)):
+            if transfer.standing.stage not in UNPAID:
+                continue
+            if batches.is_batch(transfer):
+                self._append_all(transfer, Event(EventKind.CANCELLED, told))
+            elif self._append(transfer, Event(EventKind.CANCELLED, told)):
+                count += 1
+        return stopped, count
+
+    def finish(self, payout: Payout) -> Payout:
+        """Mark a payout as done where all its lines are over."""
+        if payout.state == RUNNING and self.counts(payout).open == 0:
+            return self._set(payout, DONE)
+        return payout
+
+    def counts(self, payout: Payout) -> Counts:
+        """Return how many lines are at which stage."""
+        t = TRANSFERS.c
+        query = (
+            sa.select(t.stage, t.hold.is_not(None), sa.func.count())
+            .where(t.treasury == payout.treasury, t.payout == payout.id, t.is_batch.is_(False))
+            .group_by(t.stage, t.hold.is_not(None))
+        )
+        stages: dict[str, int] = {}
+        held = 0
+        with self.journal.reading() as connection:
+            for stage, is_held, count in connection.execute(query):
+                stages[stage] = stages.get(stage, 0) + count
+                held += count if is_held and Stage(stage) not in FINAL else 0
+        return Counts(stages, held)
+
+    def _insert(self, plan: Plan, how: Beginning) -> Payout:
+        now = self.journal.now
+        header = {
+            "by": how.by,
+            "batch": how.batch,
+            "approvers": how.approvers,
+            "wallet": str(plan.wallet),
+            "chain": plan.chain,
+            "totals": [
+                {"token": each.name, "count": each.count, "amount": each.text}
+                for each in plan.totals
+            ],
+        }
+        values = {
+            "treasury": plan.address.lower(),
+            "id": how.id,
+            "hash": plan.hash,
+            "state": _WRITING,
+            "lines": len(plan.lines),
+            "data": canonical(header),
+            "created_at": now,
+            "updated_at": now,
+        }
+        with self.journal.writing() as connection:
+            try:
+                connection.execute(sa.insert(PAYOUTS).values(values))
+            except IntegrityError:
+                raise JOURNAL.out_of_turn() from None
+        return self.named(how.id)
+
+    def _write_lines(
+        self, plan: Plan, payout: Payout, how: Beginning, progress: Callable[[int], None]
+    ) -> None:
+        lines = iter(plan.lines)
+        done = 0
+        while some := list(islice(lines, _CHUNK)):
+            new = [_new(plan, payout, line, how.by) for line in some]
+            transfers = self.journal.record_all(new)
+            for group in _groups(transfers, how.batch):
+                self._gather(payout, group, how)
+            done += len(some)
+            progress(done)
+
+    def _gather(self, payout: Payout, group: Sequence[Transfer], how: Beginning) -> None:
+        first = group[0].place
+        name = f"{payout.id[:40]}.batch-{first.line if first else 0}"
+        place = Place(payout.id, first.line if first else 0)
+        new = NewTransfer(
+            Key(payout.treasury, name),
+            batches.batch_of(name, group),
+            Lane.PAYOUT,
+            place,
+            how.by,
+        )
+        with self.journal.writing() as connection:
+            batches.gather(self.journal, connection, new, group)
+
+    def _set(self, payout: Payout, state: str, header: dict[str, Any] | None = None) -> Payout:
+        values = {"state": state, "updated_at": self.journal.now}
+        if header is not None:
+            values["data"] = canonical(header)
+        unchanged = sa.and_(
+            _p.treasury == payout.treasury,
+            _p.id == payout.id,
+            _p.state == payout.state,
+            _p.data == canonical(payout.header),
+        )
+        with self.journal.writing() as connection:
+            done = connection.execute(sa.update(PAYOUTS).where(unchanged).values(values))
+            if done.rowcount != 1:
+                raise JOURNAL.out_of_turn()
+            return _read(connection, payout)
+
+    def _append(self, transfer: Transfer, event: Event) -> bool:
+        try:
+            self.journal.append(transfer, event)
+        except (Overtaken, TransferError):
+            return False
+        return True
+
+    def _append_all(self, batch: Transfer, event: Event) -> None:
+        """Write an event of a batch; its lines are as they were before."""
+        with self.journal.writing() as connection:
+            self.journal.write_event(connection, batch, event)
+            for member in self.journal.members(connection, batch.key):
+                told = Event(EventKind.UNBATCHED, {"reason": event.data.get("reason")})
+                freed = self.journal.write_event(connection, member, told)
+                self.journal.write_event(connection, freed, event)
+
+
+_WRITING: Final = "writing"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many lines of a payout are at which stage, and how many are held for people."""
+
+    stages: dict[str, int]
+    held: int
+
+    @property
+    def total(self) -> int:
+        """All lines."""
+        return sum(self.stages.values())
+
+    @property
+    def open(self) -> int:
+        """Lines that are not over."""
+        over = sum(self.stages.get(stage.value, 0) for stage in FINAL)
+        return self.total - over
+
+    def of(self, *stages: Stage) -> int:
+        """Lines at any of these stages."""
+        return sum(self.stages.get(stage.value, 0) for stage in stages)
+
+
+def _new(plan: Plan, payout: Payout, line: Line, by: str) -> NewTransfer:
+    place = Place(payout.id, line.number, line.note)
+    key = Key(payout.treasury, line.id)
+    return NewTransfer(key, line.intent(plan.wallet), Lane.PAYOUT, place, by)
+
+
+def _groups(transfers: Iterable[Transfer], size: int) -> list[list[Transfer]]:
+    """Return the direct transfers to addresses that are in no batch yet, in groups of two and more."""
+    if size < 2:
+        return []
+    fit = [each for each in transfers if _fits(each)]
+    groups = [fit[start : start + size] for start in range(0, len(fit), size)]
+    return [group for group in groups if len(group) > 1]
+
+
+def _fits(transfer: Transfer) -> bool:
+    asked = transfer.intent
+    return (
+        isinstance(asked, TransferIntent)
+        and asked.type is TransferType.DIRECT
+        and asked.recipient.address is not None
+        and transfer.standing.stage is Stage.RECORDED
+    )
+
+
+def _require(payout: Payout, states: set[str], what: str) -> None:
+    if payout.state not in states:
+        raise PayoutError(f"payout {payout.id} is {payout.state}: it cannot be {what}")
+
+
+def _read(connection: Connection, payout: Payout) -> Payout:
+    query = sa.select(PAYOUTS).where(_p.treasury == payout.treasury, _p.id == payout.id)
+    return _payout(connection.execute(query).one())
+
+
+def _payout(row: Row[Any]) -> Payout:
+    return Payout(
+        row.treasury,
+        row.id,
+        row.hash,
+        row.state,
+        row.lines,
+        json.loads(row.data),
+        row.created_at,
+        row.updated_at,
+    )

@@ -1,0 +1,62 @@
+"""A workbook's numbers as the text that people see. Pure.
+
+A number in a workbook is a float of 64 bits, and what a cell shows of it depends on its format. Fifteen
+significant digits survive there and back (IEEE 754, binary64), and are all that a spreadsheet ever shows. So a
+number is read where its shortest decimal has at most fifteen digits and its format shows every one of them: what
+is read is then what people see. Everything else is refused.
+
+Source: ECMA-376 part 1, 18.8.30 and 18.8.31 (number formats).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import Decimal
+from typing import Final
+
+_MOST_DIGITS: Final = 15
+# What a format adds around the digits: quoted text, an escaped character, a blank, a fill, a colour or currency.
+_AROUND: Final = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?:\$[^\]]*|[A-Za-z]+[0-9]*)\]')
+_DIGITS: Final = re.compile(r"([#0?]+(?:,[#0?]+)*)(?:\.([#0?]*))?")
+_MARKS: Final = " $€£¥()+-"
+
+
+class NotShown(ValueError):
+    """The cell does not show the number that it holds; the message says why."""
+
+
+def number_text(value: float, shown_as: str) -> str:
+    """Return a number as decimal text without an exponent, zeros in front only where its format has them.
+
+    `shown_as` is the cell's number format, `General` or such as `#,##0.00`.
+
+    Raises:
+        NotShown: it has more than fifteen digits, or its format hides or changes some of it.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise NotShown("it is not a number")
+    exact = Decimal(repr(value)).normalize()
+    if len(exact.as_tuple().digits) > _MOST_DIGITS:
+        raise NotShown(
+            f"it holds {exact:f}, which has more digits than a spreadsheet shows; a formula may have made it"
+        )
+    text = f"{exact:f}"
+    digits = _digits_of(shown_as)
+    if digits is None:
+        return text
+    whole, _, fraction = text.partition(".")
+    if len(fraction) > len(digits.group(2) or ""):
+        raise NotShown(f"it holds {text} and shows fewer decimals")
+    return f"{whole.zfill(digits.group(1).count('0'))}{'.' if fraction else ''}{fraction}"
+
+
+def _digits_of(shown_as: str) -> re.Match[str] | None:
+    """Return the digits of a format, None where it shows whatever is there."""
+    plain = _AROUND.sub("", shown_as.partition(";")[0]).strip(_MARKS)
+    if plain.lower() == "general" or plain == "@":
+        return None
+    found = _DIGITS.fullmatch(plain)
+    if found is None:
+        raise NotShown(f"its format, {shown_as[:40]}, shows something else than the number")
+    return found
