@@ -99,6 +99,20 @@ class Shell:
 
             yield update
 
+    @contextmanager
+    def counting(self, text: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Show how far something is of `total`; yields a function that is told. Lines where nobody sees a bar."""
+        if self.json or total <= 0:
+            yield lambda _done: None
+        elif self.err.is_terminal:
+            from rich.progress import Progress
+
+            with Progress(console=self.err, transient=True) as bar:
+                task = bar.add_task(printable(text).plain, total=total)
+                yield lambda done: bar.update(task, completed=done)
+        else:
+            yield lambda done: self.err.print(printable(f"{text}: {done} of {total}"))
+
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before something that cannot be undone; `--yes` answers it.
 

@@ -1,0 +1,131 @@
+"""`bursar payout list|status|pause|resume|cancel|approve|report`: a payout that was begun."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from bursar.cli import crewing
+from bursar.cli import office as offices
+from bursar.cli.paying import VIA
+from bursar.cli.shell import Shell, listing, shared_options
+
+if TYPE_CHECKING:
+    from bursar.payouts.book import Payout, PayoutBook
+
+_COLUMNS = ("payout", "state", "paid", "failed", "held", "lines", "began")
+
+
+@click.command("list")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@shared_options
+@click.pass_obj
+def list_(shell: Shell, *, limit: int) -> None:
+    """List payouts, the newest first."""
+    with _book(shell) as book:
+        found = [crewing.data(each, book.counts(each)) for each in book.all(limit)]
+    names = ("payout", "state", "paid", "failed", "held", "lines", "created_at")
+    rows = [[each[name] for name in names] for each in found]
+    shell.result(found, listing(_COLUMNS, rows) if found else "no payouts")
+
+
+@click.command("status")
+@click.argument("payout_id", metavar="ID")
+@click.option("--follow", is_flag=True, help="Look on until it is over.")
+@shared_options
+@click.pass_obj
+def status(shell: Shell, *, payout_id: str, follow: bool) -> None:
+    """Show how a payout stands."""
+    with _book(shell) as book:
+        found = book.named(payout_id)
+        if follow:
+            crewing.follow(shell, book, found)
+            return
+        shell.result(crewing.data(found, book.counts(found)))
+
+
+@click.command("pause")
+@click.argument("payout_id", metavar="ID")
+@shared_options
+@click.pass_obj
+def pause(shell: Shell, *, payout_id: str) -> None:
+    """Let no more lines begin. Those that Crossmint has built a transaction for go on to their end."""
+    with _book(shell) as book:
+        found = book.pause(book.named(payout_id))
+        shell.result(crewing.data(found, book.counts(found)), f"payout {found.id} is paused")
+
+
+@click.command("resume")
+@click.argument("payout_id", metavar="ID")
+@click.option("--held", is_flag=True, help="Also try again what trouble stopped.")
+@click.option("--no-work", is_flag=True, help="Only let it go on; `bursar worker` pays it.")
+@VIA
+@crewing.CONCURRENCY
+@shared_options
+@click.pass_obj
+def resume(
+    shell: Shell, *, payout_id: str, held: bool, no_work: bool, via: str | None, concurrency: int
+) -> None:
+    """Go on with a payout, and follow it to its end."""
+    shell.context["payout"] = payout_id
+    with _book(shell) as book:
+        found = book.resume(book.named(payout_id), held=held)
+        if no_work:
+            shell.result(crewing.data(found, book.counts(found)))
+            return
+    crewing.work(shell, found, via, concurrency)
+
+
+@click.command("cancel")
+@click.argument("payout_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@shared_options
+@click.pass_obj
+def cancel(shell: Shell, *, payout_id: str, yes: bool) -> None:
+    """End a payout. Lines whose approval was handed in go on to their end; the ids of the others are used up."""
+    with _book(shell) as book:
+        found = book.named(payout_id)
+        _say(shell, book, found)
+        shell.confirm("Cancel what is not paid?", yes=yes)
+        found, count = book.cancel(found, offices.somebody())
+        told = crewing.data(found, book.counts(found)) | {"cancelled_now": count}
+        shell.result(told, f"payout {found.id} is cancelled: {count} lines")
+
+
+@click.command("approve")
+@click.argument("payout_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@shared_options
+@click.pass_obj
+def approve(shell: Shell, *, payout_id: str, yes: bool) -> None:
+    """Agree to a payout's plan, which somebody else began. Who you are AWS says.
+
+    Permission: sts:GetCallerIdentity. What the policy asks of each transaction is asked besides, where the key is.
+    """
+    from bursar.aws.cloud import Cloud
+
+    with _book(shell) as book:
+        found = book.named(payout_id)
+        _say(shell, book, found)
+        shell.confirm(f"Agree to plan {found.hash}?", yes=yes)
+        found = book.approve(found, Cloud(shell.config.aws.region).caller_arn)
+        shell.result(crewing.data(found, book.counts(found)), f"payout {found.id}: {found.state}")
+
+
+def _say(shell: Shell, book: PayoutBook, payout: Payout) -> None:
+    counts = book.counts(payout)
+    totals = "; ".join(f"{each['amount']} {each['token']}" for each in payout.header["totals"])
+    shell.say(f"payout {payout.id}: {payout.lines} lines, {totals}, {payout.state}")
+    shell.say(", ".join(f"{count} {stage}" for stage, count in sorted(counts.stages.items())))
+
+
+@contextmanager
+def _book(shell: Shell) -> Iterator[PayoutBook]:
+    """Open the settings' journal, as payouts are kept in it."""
+    from bursar.payouts.book import PayoutBook
+
+    with offices.journal(shell) as journal:
+        yield PayoutBook(journal)

@@ -1,0 +1,52 @@
+"""bursar as another program runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from bursar.sandbox.chain import Rpc, Token
+from bursar.sandbox.world import World
+
+
+class Terminal:
+    """Runs bursar with `--json` against a world, in a folder of its own."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self.world = world
+        self.folder = folder
+
+    def run(self, *words: str) -> tuple[int, Any]:
+        done = subprocess.run(
+            [sys.executable, "-m", "bursar", "--json", *words],
+            env={**os.environ, **self.world.environment, "BURSAR_SIGNER_VIA": "kms"},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        return done.returncode, json.loads(done.stdout)
+
+    def done(self, *words: str) -> Any:
+        status, answer = self.run(*words)
+        assert status == 0, answer
+        return answer
+
+    def fault(self, operation: str, kind: str, **more: str) -> None:
+        httpx2.post(
+            f"{self.world.environment['BURSAR_CROSSMINT_URL']}/_sandbox/faults",
+            json={"operation": operation, "kind": kind, **more},
+            headers={"X-API-KEY": self.world.environment["BURSAR_CROSSMINT_API_KEY"]},
+            trust_env=False,
+        ).raise_for_status()
+
+    def units(self, account: str) -> int:
+        with Rpc(self.world.environment["BURSAR_CHAIN_RPC_URL"]) as rpc:
+            return Token(rpc, self.world.contracts.usdc).balance_of(account)

@@ -1,0 +1,118 @@
+"""`bursar payout` and `bursar worker` as another program runs them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bursar.sandbox.world import World
+from tests.e2e.terminal import Terminal
+from tests.fakes.owner import Owner
+
+
+@pytest.fixture(scope="module")
+def terminal(world: World, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    """A treasury of its own with 100 USDC, signed for with KMS from here."""
+    folder = tmp_path_factory.mktemp("payouts")
+    settings = '[key]\nid = "alias/payouts"\n[wallet]\nlocator = "evm:smart:alias:payouts"\n'
+    (folder / "bursar.toml").write_text(settings)
+    opened = Terminal(world, folder)
+    opened.done("key", "create")
+    opened.done("wallet", "create", "--yes")
+    opened.done("wallet", "fund", "100")
+    return opened
+
+
+def payees(count: int) -> list[str]:
+    return [Owner().address for _ in range(count)]
+
+
+def write(folder: Path, name: str, rows: list[tuple[str, str, str]], kind: str = "direct") -> Path:
+    lines = ["id,recipient,amount,type", *(",".join((*row, kind)) for row in rows)]
+    file = folder / name
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def planned(terminal: Terminal, file: Path) -> str:
+    found = terminal.done("payout", "plan", str(file))
+    return str(found["hash"])
+
+
+def test_a_file_is_paid_exactly_as_it_was_planned(terminal: Terminal) -> None:
+    to = payees(5)
+    rows = [(f"s-{number}", each, f"0.0{number + 1}") for number, each in enumerate(to)]
+    file = write(terminal.folder, "salaries.csv", rows)
+    made = terminal.done("payout", "plan", str(file))
+    assert made["totals"] == [
+        {"token": "usdc", "payments": 5, "amount": "0.15", "units": "150000"}
+    ], made
+    run = ("payout", "run", str(file), "--plan", made["hash"], "--yes")
+    ended = terminal.done(*run)
+    assert (ended["payout"], ended["state"], ended["paid"]) == ("salaries", "done", 5)
+    assert [terminal.units(each) for each in to] == [10_000, 20_000, 30_000, 40_000, 50_000]
+    assert terminal.done(*run)["paid"] == 5
+    assert sum(terminal.units(each) for each in to) == 150_000
+    listed = terminal.done("transfer", "list", "--payout", "salaries")
+    assert {each["batch"] for each in listed if each["type"] != "batch"} == {"salaries.batch-2"}
+
+
+def test_a_changed_file_is_refused(terminal: Terminal) -> None:
+    [to] = payees(1)
+    file = write(terminal.folder, "rent.csv", [("r-1", to, "0.01")])
+    agreed = planned(terminal, file)
+    write(terminal.folder, "rent.csv", [("r-1", to, "0.02")])
+    status, said = terminal.run("payout", "run", str(file), "--plan", agreed, "--yes")
+    assert (status, said["error"]["code"]) == (4, "plan_changed")
+    assert terminal.units(to) == 0
+
+
+def test_one_bad_line_fails_alone_and_the_others_are_paid(terminal: Terminal) -> None:
+    to = payees(3)
+    rows = [("b-1", to[0], "0.01"), ("b-2", to[1], "100000"), ("b-3", to[2], "0.03")]
+    file = write(terminal.folder, "mixed.csv", rows)
+    status, said = terminal.run(
+        *("payout", "run", str(file), "--plan", planned(terminal, file), "--yes")
+    )
+    assert (status, said["error"]["code"]) == (1, "payout_error"), said
+    assert [terminal.units(each) for each in to] == [10_000, 0, 30_000]
+    told = terminal.done("payout", "status", "mixed")
+    assert (told["paid"], told["held"]) == (2, 1)
+
+
+def test_a_payout_survives_its_worker_and_another_finishes_it(terminal: Terminal) -> None:
+    to = payees(12)
+    rows = [(f"w-{number}", each, "0.01") for number, each in enumerate(to)]
+    file = write(terminal.folder, "work.csv", rows)
+    terminal.done(
+        *("payout", "run", str(file), "--plan", planned(terminal, file), "--yes"),
+        *("--no-work", "--batch", "1"),
+    )
+    first = worker(terminal)
+    while terminal.done("payout", "status", "work")["paid"] < 2:
+        time.sleep(0.1)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    second = worker(terminal)
+    deadline = time.monotonic() + 60
+    while terminal.done("payout", "status", "work")["paid"] < 12:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(20) == 0
+    assert [terminal.units(each) for each in to] == [10_000] * 12
+
+
+def worker(terminal: Terminal) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "bursar", "worker"],
+        env={**os.environ, **terminal.world.environment, "BURSAR_SIGNER_VIA": "kms"},
+        cwd=terminal.folder,
+        text=True,
+    )
