@@ -136,9 +136,14 @@ class Desk:
             return Next(None, transfer)
         if (early := self._too_early(transfer)) > 0:
             return Next(early, transfer)
+        return self._tried(transfer, self._step)
+
+    def _tried(self, transfer: Transfer, act: Callable[[Transfer], Next]) -> Next:
+        # A failure counts only where nobody went on since: it must not stop what others brought further.
         try:
-            return self._step(transfer)
+            return act(transfer)
         except Overtaken:
+            self._forget(transfer)
             return Next(0.0, transfer)
         except BursarError as error:
             return self._trouble(transfer, error)
@@ -163,7 +168,9 @@ class Desk:
     def _create(self, transfer: Transfer) -> Next:
         if not deployment.may_go(self.journal, transfer.key):
             return Next(_FIRST_LOOK, transfer)
-        transfer = self._write(transfer, EventKind.ASKED)
+        return self._tried(self._write(transfer, EventKind.ASKED), self._ask)
+
+    def _ask(self, transfer: Transfer) -> Next:
         made = self._make(transfer)
         self._tools.trace("create:answered")
         self._keep(transfer, made)
@@ -246,7 +253,7 @@ class Desk:
         marked = self._write(
             transfer, EventKind.HANDING_IN, block=self._tools.witness.height() or None
         )
-        return self._submit(marked, transaction)
+        return self._tried(marked, lambda it: self._submit(it, transaction))
 
     def _look(self, transfer: Transfer) -> Next:
         """Go on with what may have been handed in: look whether it was."""
@@ -305,12 +312,11 @@ class Desk:
         self._forget(transfer)
         with self._lock:
             self._troubles[transfer.key] = error
+        standing = transfer.standing
+        now, dice = self._tools.clock(), self._tools.dice()
+        event = happened(error, standing.stage, standing.attempts, now, dice)
         try:
-            current = self.journal.get(transfer.key)
-            standing = current.standing
-            now, dice = self._tools.clock(), self._tools.dice()
-            event = happened(error, standing.stage, standing.attempts, now, dice)
-            written = self.journal.append(current, event)
+            written = self.journal.append(transfer, event)
         except Overtaken:
             return Next(0.0, transfer)
         return Next(self._too_early(written) if written.standing.hold is None else None, written)
