@@ -108,7 +108,8 @@ class Desk:
     def __init__(self, journal: Journal, tools: Tools) -> None:
         self.journal, self._tools = journal, tools
         self._watch = Watch(tools.client)
-        self._fresh: dict[Key, Transaction] = {}
+        # What was read, and up to which version nobody but this desk wrote since.
+        self._fresh: dict[Key, tuple[int, Transaction]] = {}
         self._troubles: dict[Key, BursarError] = {}
         self._lock = threading.Lock()
 
@@ -133,6 +134,7 @@ class Desk:
         """
         transfer = self.journal.get(key)
         if turn is not None and turn != transfer.turn:
+            self._forget(transfer)
             return Next(None, transfer)
         if (early := self._too_early(transfer)) > 0:
             return Next(early, transfer)
@@ -228,6 +230,7 @@ class Desk:
             "reason": "nobody has said yes to it yet",
             "hint": "bursar transfer resume",
         }
+        self._forget(transfer)
         return Next(None, self._write(transfer, EventKind.HELD, **told))
 
     def _sign(self, transfer: Transfer) -> Next:
@@ -283,7 +286,7 @@ class Desk:
     def _approved(self, transfer: Transfer, transaction: Transaction) -> Next:
         written = self._write(transfer, EventKind.APPROVED, transaction=transaction.id)
         if transaction.is_final:
-            self._keep(transfer, transaction)
+            self._keep(written, transaction)
             return Next(0.0, written)
         self._forget(transfer)
         return Next(_FIRST_LOOK, written)
@@ -332,6 +335,10 @@ class Desk:
 
     def _write(self, transfer: Transfer, kind: EventKind, **data: Any) -> Transfer:
         written = self.journal.append(transfer, Event(kind, data))
+        with self._lock:
+            seen = self._fresh.get(transfer.key)
+            if seen is not None and seen[0] == transfer.version:
+                self._fresh[transfer.key] = (written.version, seen[1])
         self._tools.trace(f"{kind}:written")
         return written
 
@@ -340,8 +347,8 @@ class Desk:
 
     def _fresh_or(self, transfer: Transfer, read: Callable[[Transfer], Transaction]) -> Transaction:
         with self._lock:
-            found = self._fresh.get(transfer.key)
-        return read(transfer) if found is None else found
+            version, found = self._fresh.get(transfer.key, (0, None))
+        return read(transfer) if found is None or version != transfer.version else found
 
     def _read(self, transfer: Transfer) -> Transaction:
         found = self._tools.client.get_transaction(
@@ -356,7 +363,7 @@ class Desk:
 
     def _keep(self, transfer: Transfer, transaction: Transaction) -> None:
         with self._lock:
-            self._fresh[transfer.key] = transaction
+            self._fresh[transfer.key] = (transfer.version, transaction)
 
     def _forget(self, transfer: Transfer) -> None:
         with self._lock:
