@@ -253,10 +253,11 @@ class Desk:
             return self._approved(transfer, transaction)
         if self._is_rebuilt(transfer, transaction):
             return self._rebuilt(transfer)
-        marked = self._write(
-            transfer, EventKind.HANDING_IN, block=self._tools.witness.height() or None
-        )
-        return self._tried(marked, lambda it: self._submit(it, transaction))
+        approval = self._approval(transfer, transaction)
+        # Of several signatures handed in, the first may be the one that pays: it is looked for from there on.
+        block = transfer.standing.known.get("block") or self._tools.witness.height() or None
+        marked = self._write(transfer, EventKind.HANDING_IN, block=block)
+        return self._tried(marked, lambda it: self._submit(it, transaction, approval))
 
     def _look(self, transfer: Transfer) -> Next:
         """Go on with what may have been handed in: look whether it was."""
@@ -265,15 +266,15 @@ class Desk:
             return self._approved(transfer, transaction)
         if self._is_rebuilt(transfer, transaction):
             return self._rebuilt(transfer)
-        return self._submit(transfer, transaction)
+        return self._submit(transfer, transaction, self._approval(transfer, transaction))
 
-    def _submit(self, transfer: Transfer, transaction: Transaction) -> Next:
+    def _approval(self, transfer: Transfer, transaction: Transaction) -> Approval:
         signature = transfer.standing.known.get("signature")
         if not isinstance(signature, str):
             raise SignatureError("the journal has no signature of what is to be approved")
-        approval = Approval(
-            signer=transaction.pending_for(self.locator).locator, signature=signature
-        )
+        return Approval(signer=transaction.pending_for(self.locator).locator, signature=signature)
+
+    def _submit(self, transfer: Transfer, transaction: Transaction, approval: Approval) -> Next:
         client, wallet = self._tools.client, transfer.intent.wallet
         self._tools.trace("hand_in:marked")
         try:
