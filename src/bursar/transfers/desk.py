@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from bursar.chains.evm import Scheme
-from bursar.crossmint.approvals import Status
 from bursar.crossmint.client import CrossmintClient
 from bursar.crossmint.locators import SignerLocator
 from bursar.crossmint.models import Transaction
@@ -31,7 +30,7 @@ from bursar.errors import (
 )
 from bursar.signing_contract import Answer, TransactionSigner
 from bursar.transfers import deployment, steps
-from bursar.transfers.intent import require_match
+from bursar.transfers.intent import is_handed_in, require_match
 from bursar.transfers.journal import Journal, Overtaken, utc_now
 from bursar.transfers.reading import Reading
 from bursar.transfers.record import Key, Transfer
@@ -371,9 +370,7 @@ class Desk:
             self._fresh.pop(transfer.key, None)
 
     def _is_handed_in(self, transaction: Transaction) -> bool:
-        # In a word that is none of the documented ones it says nothing.
-        is_past = transaction.status not in (Status.AWAITING_APPROVAL, Status.UNKNOWN)
-        return is_past or bool(transaction.submitted_by(self.locator))
+        return is_handed_in(transaction, self.locator)
 
     def _is_rebuilt(self, transfer: Transfer, transaction: Transaction) -> bool:
         try:
