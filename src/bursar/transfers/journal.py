@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,6 +57,8 @@ JOURNAL: Final = Kept(
 )
 _t: Final = TRANSFERS.c
 _PAGE: Final = 500
+# How often what others wrote down at the same moment is read and written again.
+_TRIES: Final = 3
 # After these its work is begun anew, if it had come to an end.
 _TURNING: Final = frozenset(
     {EventKind.TURNED, EventKind.RELEASED, EventKind.CONFIRMED, EventKind.UNBATCHED}
@@ -148,16 +150,23 @@ class Journal:
 
     def record_all(self, several: Sequence[NewTransfer]) -> list[Transfer]:
         """Do `record` for several, all of them or none."""
+        for _ in range(_TRIES):
+            with suppress(Overtaken):
+                return self._record_all(several)
+        return self._record_all(several)
+
+    def _record_all(self, several: Sequence[NewTransfer]) -> list[Transfer]:
         keys = [new.key for new in several]
         with self.writing() as connection:
-            there = {row.id: row for row in _rows_of(connection, keys)}
-            missing = [new for new in several if new.key.id not in there]
-            self._insert(connection, missing)
-            found = {row.id: _transfer(row) for row in _rows_of(connection, keys)}
+            there = {Key(row.treasury, row.id) for row in _rows_of(connection, keys)}
+            missing = {new.key: new for new in reversed(several) if new.key not in there}
+            self._insert(connection, list(missing.values()))
+            kept = [_transfer(row) for row in _rows_of(connection, keys)]
+            found = {each.key: each for each in kept}
             for new in several:
-                require_same(found[new.key.id].intent, new.intent)
-                _require_same_place(found[new.key.id], new)
-        return [found[key.id] for key in keys]
+                require_same(found[new.key].intent, new.intent)
+                _require_same_place(found[new.key], new)
+        return [found[key] for key in keys]
 
     def get(self, key: Key) -> Transfer:
         """Return a transfer.
