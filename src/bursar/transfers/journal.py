@@ -11,6 +11,7 @@ changes; whoever comes second reads again. So two processes at the same transfer
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -205,17 +206,21 @@ class Journal:
 
     def transfers(self, wanted: Filter) -> Iterator[Transfer]:
         """Yield transfers: those of a payout in the order of its lines, others the newest first."""
-        order = [_t.line, _t.id] if wanted.payout else [_t.created_at.desc(), _t.id]
-        query = sa.select(TRANSFERS).where(*_conditions(wanted)).order_by(*order)
-        left, offset = wanted.limit, 0
+        newest = not wanted.payout
+        first = _t.created_at.desc() if newest else _t.line
+        query = sa.select(TRANSFERS).where(*_conditions(wanted))
+        query = query.order_by(first, _t.id, _t.treasury)
+        left = wanted.limit
+        rest: sa.ColumnElement[bool] = sa.true()
         while left is None or left > 0:
             size = _PAGE if left is None else min(_PAGE, left)
             with self.reading() as connection:
-                page = connection.execute(query.limit(size).offset(offset)).all()
+                page = connection.execute(query.where(rest).limit(size)).all()
             yield from (_transfer(row) for row in page)
             if len(page) < size:
                 return
-            offset += size
+            # From the last one on, and not so many rows further: what was changed meanwhile hides none.
+            rest = _after(page[-1], newest=newest)
             left = None if left is None else left - size
 
     def history(self, key: Key) -> list[Happening]:
@@ -354,6 +359,13 @@ def _standing_values(standing: Standing) -> dict[str, Any]:
 
 
 def _transfer(row: Row[Any]) -> Transfer:
+    try:
+        return _read(row)
+    except (ValueError, TypeError):
+        raise JournalError(f"what the journal has of {row.id} is no transfer") from None
+
+
+def _read(row: Row[Any]) -> Transfer:
     known = json.loads(row.known)
     hold = Hold(row.hold) if row.hold else None
     standing = Standing(
@@ -416,6 +428,13 @@ def _rows_of(connection: Connection, keys: Iterable[Key]) -> Iterator[Row[Any]]:
         yield from connection.execute(query)
 
 
+def _after(last: Row[Any], *, newest: bool) -> sa.ColumnElement[bool]:
+    first, value = (_t.created_at, last.created_at) if newest else (_t.line, last.line)
+    beside = sa.tuple_(_t.id, _t.treasury) > sa.tuple_(sa.literal(last.id), last.treasury)
+    beyond = first < value if newest else first > value
+    return sa.or_(beyond, sa.and_(first == value, beside))
+
+
 def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     pairs = (
         (wanted.treasury, lambda v: _t.treasury == v),
@@ -423,10 +442,18 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         (wanted.payout, lambda v: _t.payout == v),
         (wanted.batch, lambda v: _t.batch == v),
         (wanted.held, lambda v: _t.hold.is_not(None) if v else _t.hold.is_(None)),
-        (wanted.recipient, lambda v: sa.func.lower(_t.intent).contains(v.lower(), autoescape=True)),
+        (wanted.recipient, lambda v: _pays(str(v))),
         (wanted.since, lambda v: _t.created_at >= v),
     )
     return [made(value) for value, made in pairs if value is not None]
+
+
+def _pays(part: str) -> sa.ColumnElement[bool]:
+    # The intent is canonical JSON, so that after the recipient comes the token.
+    quoted = json.dumps(part.lower(), ensure_ascii=False)[1:-1]
+    escaped = re.sub(r"([%_/])", r"/\1", quoted)
+    pattern = f'%"recipient":"%{escaped}%","token":%'
+    return sa.func.lower(_t.intent).like(pattern, escape="/")
 
 
 def _require_same_place(kept: Transfer, new: NewTransfer) -> None:
