@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Any
 
 from bursar.amounts import to_base_units
+from bursar.crossmint.grammar import is_evm_address
 from bursar.crossmint.locators import RecipientLocator, TokenLocator, WalletLocator
 from bursar.errors import BursarError, JournalError, TransferConflict
 from bursar.transfers.intent import TransferIntent, TransferType
@@ -121,8 +122,8 @@ def require_same(kept: TransferIntent, asked: TransferIntent) -> None:
     """
     pairs = (
         ("amount", kept.amount, asked.amount, _amount),
-        ("token", str(kept.token), str(asked.token), str.lower),
-        ("recipient", str(kept.recipient), str(asked.recipient), str.lower),
+        ("token", str(kept.token), str(asked.token), _caseless),
+        ("recipient", str(kept.recipient), str(asked.recipient), _caseless),
         ("type", kept.type.value, asked.type.value, str),
     )
     for what, had, wants, form in pairs:
@@ -141,6 +142,11 @@ def canonical(value: Mapping[str, Any]) -> str:
 def digest_of(text: str) -> str:
     """Return the SHA-256 of a text, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _caseless(locator: str) -> str:
+    # Only an EVM address means the same in any letter case: a user's id does not, nor does base58.
+    return ":".join(part.lower() if is_evm_address(part) else part for part in locator.split(":"))
 
 
 def _amount(text: str) -> int:
