@@ -22,6 +22,7 @@ from bursar.signer import KmsSigner
 if TYPE_CHECKING:
     from bursar.aws.remote import ApiSigner, LambdaSigner
     from bursar.crossmint.client import CrossmintClient
+    from bursar.crossmint.limits import CallAllowance
     from bursar.crossmint.locators import WalletLocator
     from bursar.crossmint.models import Transaction, Wallet
     from bursar.ledger.book import Book
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def crossmint(shell: Shell) -> Iterator[CrossmintClient]:
-    """Open the client of the settings' Crossmint environment.
+def crossmint(shell: Shell, allowance: CallAllowance | None = None) -> Iterator[CrossmintClient]:
+    """Open the client of the settings' Crossmint environment; without an `allowance` it counts its own calls.
 
     Raises:
         ConfigError: there is no API key.
@@ -42,17 +43,25 @@ def crossmint(shell: Shell) -> Iterator[CrossmintClient]:
     from bursar.crossmint.client import CrossmintClient
 
     settings = shell.config.crossmint
-    if settings.api_key is None:
+    with CrossmintClient(
+        api_key(shell), environment=settings.environment, base_url=settings.url, allowance=allowance
+    ) as client:
+        yield client
+
+
+def api_key(shell: Shell) -> str:
+    """Return Crossmint's API key.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    key = shell.config.crossmint.api_key
+    if key is None:
         raise ConfigError(
             "there is no Crossmint API key",
             hint=f'set {API_KEY_VARIABLE}, or for the sandbox: eval "$(bursar sandbox env)"',
         )
-    with CrossmintClient(
-        settings.api_key.get_secret_value(),
-        environment=settings.environment,
-        base_url=settings.url,
-    ) as client:
-        yield client
+    return key.get_secret_value()
 
 
 def wallet_locator(shell: Shell, given: str | None = None) -> WalletLocator:

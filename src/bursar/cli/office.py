@@ -24,7 +24,6 @@ from bursar.errors import (
 if TYPE_CHECKING:
     from bursar.crossmint.client import CrossmintClient
     from bursar.crossmint.locators import SignerLocator, WalletLocator
-    from bursar.crossmint.models import Wallet
     from bursar.signing_contract import (
         Answer,
         ApprovalRequest,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         TransactionRequest,
         TransactionSigner,
     )
+    from bursar.transfers.budget import SharedBudget
     from bursar.transfers.desk import Desk
     from bursar.transfers.intent import TransferIntent
     from bursar.transfers.journal import Journal
@@ -89,16 +89,32 @@ def office(
     from bursar.transfers.desk import Desk, Tools
     from bursar.transfers.workflow import Runner, Work
 
-    with journal(shell) as book, connect.crossmint(shell) as client:
+    with (
+        journal(shell) as book,
+        connect.crossmint(shell, _budget(shell, book, "priority")) as client,
+        connect.crossmint(shell, _budget(shell, book, "bulk")) as bulk,
+    ):
         found = connect.treasury_wallet(client, wallet)
         address = connect.admin_address(shell, found)
         with _signer(shell, address, via, blind=blind, signs=signs) as signer:
             scheme = Scheme(shell.config.signer.scheme)
-            tools = Tools(client, signer, scheme, connect.reading(shell))
-            treasury = _treasury(found)
+            tools = Tools(client, signer, scheme, connect.reading(shell), bulk=bulk)
+            treasury = found.address.lower()
             work = Work(treasury, concurrency) if concurrency else None
             with Runner(Desk(book, tools), work) as runner:
                 yield Office(shell, book, client, treasury, runner)
+
+
+def _budget(shell: Shell, book: Journal, lane: str) -> SharedBudget:
+    """Return the project's budget of calls, which all processes at this journal share."""
+    from bursar.crossmint.calls import ApiKey
+    from bursar.transfers.budget import SharedBudget
+    from bursar.transfers.pace import Lane
+
+    key = ApiKey(connect.api_key(shell))
+    budget = SharedBudget(book.engine, key.project, lane=Lane(lane))
+    budget.prepare()
+    return budget
 
 
 @contextmanager
@@ -132,10 +148,6 @@ def signer_locator(shell: Shell, client: CrossmintClient, wallet: WalletLocator)
     from bursar.crossmint.locators import SignerLocator
 
     return SignerLocator.external_wallet(connect.signer_address(shell, client, wallet))
-
-
-def _treasury(wallet: Wallet) -> str:
-    return wallet.address.lower()
 
 
 def somebody() -> str:

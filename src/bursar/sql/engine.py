@@ -52,7 +52,7 @@ def open_engine(where: str | Path, kept: Kept) -> Engine:
     """
     url = database_url(where, kept)
     if url.get_backend_name() == "sqlite":
-        _make_private(Path(str(url.database)), kept)
+        make_private(Path(str(url.database)), kept)
     return _engine(url)
 
 
@@ -153,7 +153,12 @@ def _durable(connection: Any, _: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _make_private(path: Path, kept: Kept) -> None:
+def make_private(path: Path, kept: Kept) -> None:
+    """Make a file for its owner alone, where it is not there yet, and close it to others where it is.
+
+    Raises:
+        BursarError: `kept`'s, where it cannot be made.
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

@@ -64,6 +64,10 @@ def spoken_of(kept: Kept) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:  # its message has statements and texts
         raise meaning(error, kept) from None
+    except UnicodeEncodeError:  # the drivers' own, before anything is sent
+        raise kept.failed(
+            f"a text for {kept.it} is not Unicode", hint="half a surrogate pair is in it"
+        ) from None
 
 
 def meaning(error: SQLAlchemyError, kept: Kept) -> BursarError:

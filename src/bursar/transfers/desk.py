@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from bursar.chains.evm import Scheme
-from bursar.crossmint.approvals import Status
 from bursar.crossmint.client import CrossmintClient
 from bursar.crossmint.locators import SignerLocator
 from bursar.crossmint.models import Transaction
@@ -32,10 +31,10 @@ from bursar.errors import (
 from bursar.signing_contract import Answer, TransactionSigner
 from bursar.transfers import batches, deployment, feeding, steps
 from bursar.transfers.batch import require_batch
-from bursar.transfers.intent import TransferIntent, require_match
+from bursar.transfers.intent import TransferIntent, is_handed_in, require_match
 from bursar.transfers.journal import Journal, Overtaken, utc_now
 from bursar.transfers.reading import Reading
-from bursar.transfers.record import Asked, Key, Transfer
+from bursar.transfers.record import Asked, Key, Lane, Transfer
 from bursar.transfers.states import Event, EventKind, Hold, Step, next_step
 from bursar.transfers.troubles import happened
 from bursar.transfers.watch import Watch
@@ -94,7 +93,11 @@ class NoWitness:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a desk works with. `trace` is told each point that is passed: the seam for tests that end it there."""
+    """What a desk works with.
+
+    Transfers of payouts are made through `bulk`, a client that leaves room for single ones; without it through
+    `client` like those. `trace` is told each point that is passed: the seam for tests that end it there.
+    """
 
     client: CrossmintClient
     signer: TransactionSigner
@@ -104,6 +107,12 @@ class Tools:
     clock: Callable[[], datetime] = utc_now
     dice: Callable[[], float] = random.random
     trace: Trace = lambda _point: None
+    bulk: CrossmintClient | None = None
+
+    def client_for(self, transfer: Transfer) -> CrossmintClient:
+        """Return the client of a transfer's lane."""
+        bulk = self.bulk or self.client
+        return bulk if transfer.lane is Lane.PAYOUT else self.client
 
 
 class Desk:
@@ -111,8 +120,9 @@ class Desk:
 
     def __init__(self, journal: Journal, tools: Tools) -> None:
         self.journal, self._tools = journal, tools
-        self._watch = Watch(tools.client)
-        self._fresh: dict[Key, Transaction] = {}
+        self._watches = {lane: Watch(client) for lane, client in _clients(tools)}
+        # What was read, and up to which version nobody but this desk wrote since.
+        self._fresh: dict[Key, tuple[int, Transaction]] = {}
         self._troubles: dict[Key, BursarError] = {}
         self._lock = threading.Lock()
 
@@ -137,12 +147,18 @@ class Desk:
         """
         transfer = self.journal.get(key)
         if turn is not None and turn != transfer.turn:
+            self._forget(transfer)
             return Next(None, transfer)
         if (early := self._too_early(transfer)) > 0:
             return Next(early, transfer)
+        return self._tried(transfer, self._step)
+
+    def _tried(self, transfer: Transfer, act: Callable[[Transfer], Next]) -> Next:
+        # A failure counts only where nobody went on since: it must not stop what others brought further.
         try:
-            return self._step(transfer)
+            return act(transfer)
         except Overtaken:
+            self._forget(transfer)
             return Next(0.0, transfer)
         except BursarError as error:
             return self._trouble(transfer, error)
@@ -169,7 +185,9 @@ class Desk:
             return Next(None, transfer)
         if not deployment.may_go(self.journal, transfer.key):
             return Next(_FIRST_LOOK, transfer)
-        transfer = self._write(transfer, EventKind.ASKED)
+        return self._tried(self._write(transfer, EventKind.ASKED), self._ask)
+
+    def _ask(self, transfer: Transfer) -> Next:
         made = self._make(transfer)
         self._tools.trace("create:answered")
         self._keep(transfer, made)
@@ -184,7 +202,8 @@ class Desk:
         return state == feeding.RUNNING
 
     def _make(self, transfer: Transfer) -> Transaction:
-        client, asked, sender = self._tools.client, transfer.intent, transfer.key.treasury
+        client = self._tools.client_for(transfer)
+        asked, sender = transfer.intent, transfer.key.treasury
         try:
             if isinstance(asked, TransferIntent):
                 return steps.start(client, asked, self.locator, sender)
@@ -242,6 +261,7 @@ class Desk:
             "reason": "nobody has said yes to it yet",
             "hint": "bursar transfer resume",
         }
+        self._forget(transfer)
         return Next(None, self._write(transfer, EventKind.HELD, **told))
 
     def _sign(self, transfer: Transfer) -> Next:
@@ -264,10 +284,11 @@ class Desk:
             return self._approved(transfer, transaction)
         if self._is_rebuilt(transfer, transaction):
             return self._rebuilt(transfer)
-        marked = self._write(
-            transfer, EventKind.HANDING_IN, block=self._tools.witness.height() or None
-        )
-        return self._submit(marked, transaction)
+        approval = self._approval(transfer, transaction)
+        # Of several signatures handed in, the first may be the one that pays: it is looked for from there on.
+        block = transfer.standing.known.get("block") or self._tools.witness.height() or None
+        marked = self._write(transfer, EventKind.HANDING_IN, block=block)
+        return self._tried(marked, lambda it: self._submit(it, transaction, approval))
 
     def _look(self, transfer: Transfer) -> Next:
         """Go on with what may have been handed in: look whether it was."""
@@ -276,16 +297,16 @@ class Desk:
             return self._approved(transfer, transaction)
         if self._is_rebuilt(transfer, transaction):
             return self._rebuilt(transfer)
-        return self._submit(transfer, transaction)
+        return self._submit(transfer, transaction, self._approval(transfer, transaction))
 
-    def _submit(self, transfer: Transfer, transaction: Transaction) -> Next:
+    def _approval(self, transfer: Transfer, transaction: Transaction) -> Approval:
         signature = transfer.standing.known.get("signature")
         if not isinstance(signature, str):
             raise SignatureError("the journal has no signature of what is to be approved")
-        approval = Approval(
-            signer=transaction.pending_for(self.locator).locator, signature=signature
-        )
-        client, wallet = self._tools.client, transfer.intent.wallet
+        return Approval(signer=transaction.pending_for(self.locator).locator, signature=signature)
+
+    def _submit(self, transfer: Transfer, transaction: Transaction, approval: Approval) -> Next:
+        client, wallet = self._tools.client_for(transfer), transfer.intent.wallet
         self._tools.trace("hand_in:marked")
         try:
             taken = client.approve_transaction(wallet, transaction.id, [approval])
@@ -297,7 +318,7 @@ class Desk:
     def _approved(self, transfer: Transfer, transaction: Transaction) -> Next:
         written = self._write(transfer, EventKind.APPROVED, transaction=transaction.id)
         if transaction.is_final:
-            self._keep(transfer, transaction)
+            self._keep(written, transaction)
             return Next(0.0, written)
         self._forget(transfer)
         return Next(_FIRST_LOOK, written)
@@ -340,15 +361,14 @@ class Desk:
         self._forget(transfer)
         with self._lock:
             self._troubles[transfer.key] = error
+        standing = transfer.standing
+        now, dice = self._tools.clock(), self._tools.dice()
+        event = happened(error, standing.stage, standing.attempts, now, dice)
         try:
-            current = self.journal.get(transfer.key)
-            if batches.spoils(current, error):
+            if batches.spoils(transfer, error):
                 told = {"code": error.code, "reason": error.message, "hint": error.hint}
-                return Next(None, batches.split(self.journal, current, told))
-            standing = current.standing
-            now, dice = self._tools.clock(), self._tools.dice()
-            event = happened(error, standing.stage, standing.attempts, now, dice)
-            written = self.journal.append(current, event)
+                return Next(None, batches.split(self.journal, transfer, told))
+            written = self.journal.append(transfer, event)
         except Overtaken:
             return Next(0.0, transfer)
         return Next(self._too_early(written) if written.standing.hold is None else None, written)
@@ -364,6 +384,10 @@ class Desk:
 
     def _write(self, transfer: Transfer, kind: EventKind, **data: Any) -> Transfer:
         written = self.journal.append(transfer, Event(kind, data))
+        with self._lock:
+            seen = self._fresh.get(transfer.key)
+            if seen is not None and seen[0] == transfer.version:
+                self._fresh[transfer.key] = (written.version, seen[1])
         self._tools.trace(f"{kind}:written")
         return written
 
@@ -372,11 +396,11 @@ class Desk:
 
     def _fresh_or(self, transfer: Transfer, read: Callable[[Transfer], Transaction]) -> Transaction:
         with self._lock:
-            found = self._fresh.get(transfer.key)
-        return read(transfer) if found is None else found
+            version, found = self._fresh.get(transfer.key, (0, None))
+        return read(transfer) if found is None or version != transfer.version else found
 
     def _read(self, transfer: Transfer) -> Transaction:
-        found = self._tools.client.get_transaction(
+        found = self._tools.client_for(transfer).get_transaction(
             transfer.intent.wallet, str(transfer.standing.known["transaction"])
         )
         self._keep(transfer, found)
@@ -384,20 +408,18 @@ class Desk:
 
     def _seen(self, transfer: Transfer) -> Transaction:
         transaction = str(transfer.standing.known["transaction"])
-        return self._watch.look(transfer.intent.wallet, transaction)
+        return self._watches[transfer.lane].look(transfer.intent.wallet, transaction)
 
     def _keep(self, transfer: Transfer, transaction: Transaction) -> None:
         with self._lock:
-            self._fresh[transfer.key] = transaction
+            self._fresh[transfer.key] = (transfer.version, transaction)
 
     def _forget(self, transfer: Transfer) -> None:
         with self._lock:
             self._fresh.pop(transfer.key, None)
 
     def _is_handed_in(self, transaction: Transaction) -> bool:
-        # In a word that is none of the documented ones it says nothing.
-        is_past = transaction.status not in (Status.AWAITING_APPROVAL, Status.UNKNOWN)
-        return is_past or bool(transaction.submitted_by(self.locator))
+        return is_handed_in(transaction, self.locator)
 
     def _is_rebuilt(self, transfer: Transfer, transaction: Transaction) -> bool:
         try:
@@ -409,6 +431,11 @@ class Desk:
     def _rebuilt(self, transfer: Transfer) -> Next:
         reason = "Crossmint built the transaction anew; it is reviewed and signed again"
         return Next(0.0, self._write(transfer, EventKind.REBUILT, reason=reason))
+
+
+def _clients(tools: Tools) -> Iterator[tuple[Lane, CrossmintClient]]:
+    yield Lane.SINGLE, tools.client
+    yield Lane.PAYOUT, tools.bulk or tools.client
 
 
 def _failure(transaction: Transaction) -> dict[str, Any]:

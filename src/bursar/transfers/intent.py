@@ -14,6 +14,7 @@ from typing import Self
 
 from bursar.amounts import to_base_units
 from bursar.chains.evm import parse_hash
+from bursar.crossmint.approvals import Status
 from bursar.crossmint.locators import (
     RecipientLocator,
     SignerLocator,
@@ -131,6 +132,13 @@ def message_to_sign(transaction: Transaction, signer: SignerLocator) -> bytes:
             hint="do not sign it; show the transaction and ask Crossmint",
         )
     return parse_hash(message)
+
+
+def is_handed_in(transaction: Transaction, signer: SignerLocator) -> bool:
+    """Tell whether this signer's approval may be in: Crossmint shows it, or says that it waits for none."""
+    # In a word that is none of the documented ones it says nothing.
+    is_past = transaction.status not in (Status.AWAITING_APPROVAL, Status.UNKNOWN)
+    return is_past or bool(transaction.submitted_by(signer))
 
 
 def require_match(transaction: Transaction, intent: TransferIntent, sender: str) -> None:

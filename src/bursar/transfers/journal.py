@@ -11,8 +11,9 @@ changes; whoever comes second reads again. So two processes at the same transfer
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +59,8 @@ JOURNAL: Final = Kept(
 )
 _t: Final = TRANSFERS.c
 _PAGE: Final = 500
+# How often what others wrote down at the same moment is read and written again.
+_TRIES: Final = 3
 # After these its work is begun anew, if it had come to an end.
 _TURNING: Final = frozenset(
     {EventKind.TURNED, EventKind.RELEASED, EventKind.CONFIRMED, EventKind.UNBATCHED}
@@ -150,16 +153,23 @@ class Journal:
 
     def record_all(self, several: Sequence[NewTransfer]) -> list[Transfer]:
         """Do `record` for several, all of them or none."""
+        for _ in range(_TRIES):
+            with suppress(Overtaken):
+                return self._record_all(several)
+        return self._record_all(several)
+
+    def _record_all(self, several: Sequence[NewTransfer]) -> list[Transfer]:
         keys = [new.key for new in several]
         with self.writing() as connection:
-            there = {row.id: row for row in _rows_of(connection, keys)}
-            missing = [new for new in several if new.key.id not in there]
-            self.insert(connection, missing)
-            found = {row.id: transfer_of(row) for row in _rows_of(connection, keys)}
+            there = {Key(row.treasury, row.id) for row in _rows_of(connection, keys)}
+            missing = {new.key: new for new in reversed(several) if new.key not in there}
+            self.insert(connection, list(missing.values()))
+            kept = [transfer_of(row) for row in _rows_of(connection, keys)]
+            found = {each.key: each for each in kept}
             for new in several:
-                require_same(found[new.key.id].intent, new.intent)
-                _require_same_place(found[new.key.id], new)
-        return [found[key.id] for key in keys]
+                require_same(found[new.key].intent, new.intent)
+                _require_same_place(found[new.key], new)
+        return [found[key] for key in keys]
 
     def get(self, key: Key) -> Transfer:
         """Return a transfer.
@@ -198,17 +208,21 @@ class Journal:
 
     def transfers(self, wanted: Filter) -> Iterator[Transfer]:
         """Yield transfers: those of a payout in the order of its lines, others the newest first."""
-        order = [_t.line, _t.id] if wanted.payout else [_t.created_at.desc(), _t.id]
-        query = sa.select(TRANSFERS).where(*_conditions(wanted)).order_by(*order)
-        left, offset = wanted.limit, 0
+        newest = not wanted.payout
+        first = _t.created_at.desc() if newest else _t.line
+        query = sa.select(TRANSFERS).where(*_conditions(wanted))
+        query = query.order_by(first, _t.id, _t.treasury)
+        left = wanted.limit
+        rest: sa.ColumnElement[bool] = sa.true()
         while left is None or left > 0:
             size = _PAGE if left is None else min(_PAGE, left)
             with self.reading() as connection:
-                page = connection.execute(query.limit(size).offset(offset)).all()
+                page = connection.execute(query.where(rest).limit(size)).all()
             yield from (transfer_of(row) for row in page)
             if len(page) < size:
                 return
-            offset += size
+            # From the last one on, and not so many rows further: what was changed meanwhile hides none.
+            rest = _after(page[-1], newest=newest)
             left = None if left is None else left - size
 
     def history(self, key: Key) -> list[Happening]:
@@ -359,7 +373,18 @@ def _standing_values(standing: Standing) -> dict[str, Any]:
 
 
 def transfer_of(row: Row[Any]) -> Transfer:
-    """Return the transfer of a row of `tables.TRANSFERS`."""
+    """Return the transfer of a row of `tables.TRANSFERS`.
+
+    Raises:
+        JournalError: it is none.
+    """
+    try:
+        return _read(row)
+    except (ValueError, TypeError):
+        raise JournalError(f"what the journal has of {row.id} is no transfer") from None
+
+
+def _read(row: Row[Any]) -> Transfer:
     known = json.loads(row.known)
     hold = Hold(row.hold) if row.hold else None
     standing = Standing(
@@ -422,6 +447,13 @@ def _rows_of(connection: Connection, keys: Iterable[Key]) -> Iterator[Row[Any]]:
         yield from connection.execute(query)
 
 
+def _after(last: Row[Any], *, newest: bool) -> sa.ColumnElement[bool]:
+    first, value = (_t.created_at, last.created_at) if newest else (_t.line, last.line)
+    beside = sa.tuple_(_t.id, _t.treasury) > sa.tuple_(sa.literal(last.id), last.treasury)
+    beyond = first < value if newest else first > value
+    return sa.or_(beyond, sa.and_(first == value, beside))
+
+
 def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     pairs = (
         (wanted.treasury, lambda v: _t.treasury == v),
@@ -430,10 +462,18 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         (wanted.batch, lambda v: _t.batch == v),
         (wanted.is_batch, _t.is_batch.is_),
         (wanted.held, lambda v: _t.hold.is_not(None) if v else _t.hold.is_(None)),
-        (wanted.recipient, lambda v: sa.func.lower(_t.intent).contains(v.lower(), autoescape=True)),
+        (wanted.recipient, lambda v: _pays(str(v))),
         (wanted.since, lambda v: _t.created_at >= v),
     )
     return [made(value) for value, made in pairs if value is not None]
+
+
+def _pays(part: str) -> sa.ColumnElement[bool]:
+    # The intent is canonical JSON, so that after the recipient comes the token.
+    quoted = json.dumps(part.lower(), ensure_ascii=False)[1:-1]
+    escaped = re.sub(r"([%_/])", r"/\1", quoted)
+    pattern = f'%"recipient":"%{escaped}%","token":%'
+    return sa.func.lower(_t.intent).like(pattern, escape="/")
 
 
 def _require_same_place(kept: Transfer, new: NewTransfer) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from bursar.crossmint.client import CrossmintClient
 from bursar.crossmint.locators import SignerLocator
 from bursar.errors import TransferEnded
+from bursar.transfers.intent import is_handed_in
 from bursar.transfers.journal import Journal
 from bursar.transfers.record import Transfer
-from bursar.transfers.states import Event, EventKind, Hold, Stage
+from bursar.transfers.states import UNPAID, Event, EventKind, Hold, Stage
 
 
 def again(journal: Journal, transfer: Transfer, confirmed_by: str | None = None) -> Transfer:
@@ -25,7 +26,7 @@ def again(journal: Journal, transfer: Transfer, confirmed_by: str | None = None)
         )
     if standing.is_final:
         return transfer
-    if confirmed_by and not standing.is_confirmed:
+    if confirmed_by and not standing.is_confirmed and standing.stage in UNPAID:
         return confirm(journal, transfer, confirmed_by)
     if standing.hold in {Hold.TROUBLE, Hold.APPROVAL} or standing.retry_at:
         return journal.append(transfer, Event(EventKind.RELEASED))
@@ -46,17 +47,19 @@ def signed_elsewhere(
 ) -> Transfer:
     """Write down a signature that was made elsewhere and is proved to be over this transfer's transaction.
 
-    Whoever hands it in says yes to the transfer by that.
+    Whoever hands it in says yes to the transfer by that; both are written, or neither.
 
     Raises:
         TransferError: it was not reviewed, or is past that. Overtaken, JournalError: it could not be written.
     """
-    if not transfer.standing.is_confirmed:
-        transfer = confirm(journal, transfer, by)
-    if transfer.standing.stage is Stage.SIGNED:
-        return transfer
-    told = {"signature": signature, "signed_by": signer.value}
-    return journal.append(transfer, Event(EventKind.SIGNED, told))
+    said = Event(EventKind.CONFIRMED, {"confirmed_by": by})
+    signed = Event(EventKind.SIGNED, {"signature": signature, "signed_by": signer.value})
+    with journal.writing() as connection:
+        if not transfer.standing.is_confirmed:
+            transfer = journal.write_event(connection, transfer, said)
+        if transfer.standing.stage is not Stage.SIGNED:
+            transfer = journal.write_event(connection, transfer, signed)
+    return transfer
 
 
 def cancel(
@@ -76,12 +79,18 @@ def cancel(
         Overtaken, JournalError: it could not be written.
     """
     known = transfer.standing.known.get("transaction")
-    if known is not None and not transfer.standing.is_final:
+    if known is not None and transfer.standing.is_cancellable:
         seen = client.get_transaction(transfer.intent.wallet, str(known))
-        if seen.submitted_by(signer):
-            transfer = journal.append(transfer, Event(EventKind.APPROVED))
+        if is_handed_in(seen, signer):
+            transfer = _approved_elsewhere(journal, transfer)
     told = {"reason": f"cancelled by {by}", "code": "cancelled"}
     return journal.append(transfer, Event(EventKind.CANCELLED, told))
+
+
+def _approved_elsewhere(journal: Journal, transfer: Transfer) -> Transfer:
+    if transfer.standing.hold is not None:  # somebody has to see how it ends
+        transfer = journal.append(transfer, Event(EventKind.RELEASED))
+    return journal.append(transfer, Event(EventKind.APPROVED))
 
 
 def _ended(stage: Stage) -> str:

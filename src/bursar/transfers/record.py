@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Any
 
 from bursar.amounts import to_base_units
+from bursar.crossmint.grammar import is_evm_address
 from bursar.crossmint.locators import RecipientLocator, TokenLocator, WalletLocator
 from bursar.errors import BursarError, JournalError, TransferConflict
 from bursar.transfers.batch import BatchPayment, BatchTransfer
@@ -160,8 +161,8 @@ def _payment_pairs(
     kept: TransferIntent | BatchPayment, asked: TransferIntent | BatchPayment
 ) -> Iterator[tuple[str, str, _Form]]:
     yield kept.amount, asked.amount, _Form("amount", _amount)
-    yield str(kept.token), str(asked.token), _Form("token", str.lower)
-    yield str(kept.recipient), str(asked.recipient), _Form("recipient", str.lower)
+    yield str(kept.token), str(asked.token), _Form("token", _caseless)
+    yield str(kept.recipient), str(asked.recipient), _Form("recipient", _caseless)
 
 
 def _payment(payment: TransferIntent | BatchPayment) -> dict[str, Any]:
@@ -180,6 +181,11 @@ def canonical(value: Mapping[str, Any]) -> str:
 def digest_of(text: str) -> str:
     """Return the SHA-256 of a text, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _caseless(locator: str) -> str:
+    # Only an EVM address means the same in any letter case: a user's id does not, nor does base58.
+    return ":".join(part.lower() if is_evm_address(part) else part for part in locator.split(":"))
 
 
 def _amount(text: str) -> int:

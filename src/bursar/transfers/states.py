@@ -5,7 +5,8 @@ recorded ─► created ─► reviewed ─► signed ─► approving ─► ap
                 ▲──────────┴──rebuilt──┴─────────┘                └─► failed, contradicted
 ```
 A transfer is *recorded* before Crossmint is asked, *created* once it is bound to one Crossmint transaction, for
-good; *approving* from the moment its signature may have been handed in. Up to there it can be *cancelled*. A hold
+good; *approving* from the moment its signature may have been handed in. Up to there it can be *cancelled*; after
+that never again, not even where the transaction is built anew: what was signed may still be carried out. A hold
 stops it where it is, for people; a delay does for a while. One that is *batched* is paid by its batch, which is a
 transfer of its own, and ends as that does; or it is taken out again and is *recorded* as before.
 """
@@ -105,6 +106,8 @@ _KEPT: Final = frozenset(
     {"transaction", "message", "digest", "nonce", "sentence", "signature", "signed_by", "block"}
     | {"request_id", "receipt", "policy", "chain_transaction", "confirmed_by", "hash"}
 )
+# Kept for good from the moment a signature may have been handed in.
+_HANDED_IN: Final = "handed_in"
 _SIGNING: Final = ("message", "digest", "sentence", "signature", "request_id", "receipt", "hash")
 
 
@@ -143,6 +146,11 @@ class Standing:
         """Whether somebody said yes to it."""
         return "confirmed_by" in self.known
 
+    @property
+    def is_cancellable(self) -> bool:
+        """Whether nobody can have been paid by it, now or later: no signature of it may have been handed in."""
+        return self.stage in UNPAID and _HANDED_IN not in self.known
+
 
 def after(standing: Standing, event: Event) -> Standing:
     """Return the standing once an event has happened.
@@ -158,6 +166,8 @@ def after(standing: Standing, event: Event) -> Standing:
     if event.kind is EventKind.REBUILT:
         known = {name: value for name, value in known.items() if name not in _SIGNING}
     known |= {name: value for name, value in event.data.items() if name in _KEPT}
+    if event.kind is EventKind.HANDING_IN:
+        known[_HANDED_IN] = True
     reason, code = event.data.get("reason"), event.data.get("code")
     if event.kind is EventKind.HELD:
         hold = Hold(event.data["hold"])
@@ -173,7 +183,7 @@ def after(standing: Standing, event: Event) -> Standing:
 def _require_move(standing: Standing, kind: EventKind) -> None:
     if kind not in _MOVES:
         raise TransferError(f"{kind} is how a transfer begins")
-    if standing.stage in _MOVES[kind][0]:
+    if _may(standing, kind):
         return
     if kind is EventKind.CANCELLED and not standing.is_final:
         raise NotCancellable(
@@ -186,6 +196,12 @@ def _require_move(standing: Standing, kind: EventKind) -> None:
             hint="a new payment needs a new id",
         )
     raise TransferError(f"a transfer that is {standing.stage} cannot be {kind}")
+
+
+def _may(standing: Standing, kind: EventKind) -> bool:
+    if kind is EventKind.CANCELLED:
+        return standing.is_cancellable
+    return standing.stage in _MOVES[kind][0]
 
 
 class Step(StrEnum):

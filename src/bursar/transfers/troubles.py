@@ -23,6 +23,8 @@ from bursar.transfers.states import Event, EventKind, Hold, Stage
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 60.0
 _CHECKING: Final = 5.0
+# The longest wait that is taken from an answer, which might name any time.
+_MOST_ASKED: Final = 3600.0
 _NEW_ID: Final = "it paid nothing; to try again, start a new transfer with a new id"
 
 
@@ -68,4 +70,4 @@ def _wait(error: BursarError, attempts: int, dice: float) -> float:
     if isinstance(error, ComplianceInProgress):
         doubled = max(doubled, _CHECKING)
     asked = (error.retry_after or 0.0) if isinstance(error, CrossmintRateLimited) else 0.0
-    return max(asked, doubled / 2) + doubled / 2 * dice
+    return max(min(asked, _MOST_ASKED), doubled / 2) + doubled / 2 * dice

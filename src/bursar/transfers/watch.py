@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from bursar.crossmint.client import CrossmintClient
 from bursar.crossmint.locators import WalletLocator
 from bursar.crossmint.models import Transaction
+from bursar.errors import CrossmintProtocolError
 
 # A listing tells of so many of a wallet's transactions, the newest first.
 _PAGE = 100
@@ -76,6 +77,9 @@ class Watch:
         return found if self._now() - at <= self._freshness else None
 
     def _list(self, wallet: WalletLocator, place: _Wallet) -> None:
-        listed = self._client.list_transactions(wallet, per_page=_PAGE)
+        try:
+            listed = self._client.list_transactions(wallet, per_page=_PAGE)
+        except CrossmintProtocolError:
+            return  # one that cannot be read must not hide all others: each is read by itself
         now = self._now()
         place.seen = {each.id: (now, each) for each in listed if each.id in place.waiting}

@@ -8,7 +8,6 @@ Source: the dbos documentation on workflows, queues and application versions.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from sqlalchemy.engine import URL
 
 from bursar.errors import BursarError, JournalError, JournalUnavailable
+from bursar.sql import engine as sql
 from bursar.transfers.crew import Crew, Member
 from bursar.transfers.desk import Desk
-from bursar.transfers.journal import Overtaken
+from bursar.transfers.journal import JOURNAL, Overtaken
 from bursar.transfers.record import Key, Transfer
 from bursar.transfers.states import Event, EventKind, Hold, Step, next_step
 
@@ -91,12 +91,14 @@ class Runner:
     def _launch(self) -> None:
         from dbos import DBOS
 
-        DBOS(config=self._config())
-        self._drive = _workflow(self._advance)
         work = self._work
-        DBOS.listen_queues([queue_of(work.treasury)] if work else [])
         try:
+            DBOS(config=self._config())
+            self._drive = _workflow(self._advance)
+            DBOS.listen_queues([queue_of(work.treasury)] if work else [])
             DBOS.launch()
+        except BursarError:
+            raise
         except Exception as error:  # noqa: BLE001  its own kinds, SQLAlchemy's and the drivers'
             raise JournalUnavailable(
                 f"the workflow engine could not start ({type(error).__name__})",
@@ -127,14 +129,17 @@ class Runner:
         except (Overtaken, JournalUnavailable):
             return _AWAY
         except BursarError as error:
-            return self._give_up(key, error.code, error.message)
+            return self._give_up(key, turn, error.code, error.message)
         except Exception as error:  # noqa: BLE001  whatever it is must not be taken for done
-            return self._give_up(key, "unexpected", f"a fault in bursar: {type(error).__name__}")
+            fault = f"a fault in bursar: {type(error).__name__}"
+            return self._give_up(key, turn, "unexpected", fault)
 
-    def _give_up(self, key: Key, code: str, reason: str) -> float | None:
+    def _give_up(self, key: Key, turn: int, code: str, reason: str) -> float | None:
         told = {"hold": Hold.TROUBLE.value, "code": code, "reason": reason}
         try:
-            self.journal.append(self.journal.get(key), Event(EventKind.HELD, told))
+            transfer = self.journal.get(key)
+            if transfer.turn == turn and next_step(transfer.standing) is not Step.STOP:
+                self.journal.append(transfer, Event(EventKind.HELD, told))
         except JournalError:
             return _AWAY
         except BursarError:
@@ -153,10 +158,13 @@ class Runner:
         if next_step(transfer.standing) is Step.STOP or self.is_driven(transfer):
             return transfer
         if self._known(transfer) is not None:
-            transfer = self.journal.append(transfer, Event(EventKind.TURNED))
-        self.journal.mark_fed(transfer)
+            try:
+                transfer = self.journal.append(transfer, Event(EventKind.TURNED))
+            except Overtaken:
+                return self.journal.get(key)  # somebody is at it after all
         with SetWorkflowID(workflow_id(transfer)):
             DBOS.start_workflow(self._drive, transfer.key.treasury, transfer.key.id, transfer.turn)
+        self.journal.mark_fed(transfer)
         return transfer
 
     def run(
@@ -282,5 +290,5 @@ def engine_url(url: URL) -> str:
     if url.get_backend_name() != "sqlite":
         return url.render_as_string(hide_password=False)
     beside = Path(str(url.database)).with_suffix(".workflows.sqlite3")
-    os.close(os.open(beside, os.O_RDWR | os.O_CREAT, 0o600))
+    sql.make_private(beside, JOURNAL)
     return f"sqlite:///{beside}"
