@@ -202,3 +202,22 @@ def test_what_cannot_be_known_is_never_better_than_anything_known(rules, asked):
             continue  # None is the chain's own coin there, not something unknown
         less = tuple(replace(payment, **{name: None}) for payment in asked.payments)
         assert SEVERITY[judge(rules, replace(asked, payments=less)).outcome] >= known
+
+
+@given(POLICIES, st.lists(GOOD | PAYMENTS, min_size=1, max_size=4))
+def test_no_payment_passes_in_company_that_does_not_pass_alone(rules, payments):
+    asked = Proposal(Kind.TRANSFER, "base-sepolia", tuple(payments), len(payments), 1, SESSION)
+    together = judge(rules, asked)
+    for each in payments:
+        alone = judge(rules, replace(asked, payments=(each,), calls=1))
+        assert SEVERITY[together.outcome] >= SEVERITY[alone.outcome]
+
+
+@given(POLICIES, st.lists(GOOD | PAYMENTS, min_size=1, max_size=4))
+def test_payments_that_pass_alone_pass_together_where_nothing_counts_them(rules, payments):
+    uncounted = replace(rules, limits=(), approvals=(), calls_at_most=len(payments))
+    asked = Proposal(Kind.TRANSFER, "base-sepolia", tuple(payments), len(payments), 1, SESSION)
+    alone = [judge(uncounted, replace(asked, payments=(each,), calls=1)) for each in payments]
+    together = judge(uncounted, asked)
+    worst = max(SEVERITY[each.outcome] for each in alone)
+    assert SEVERITY[together.outcome] == worst
