@@ -14,6 +14,7 @@ from bursar.cli import office as offices
 from bursar.cli.paying import VIA, WALLET
 from bursar.cli.shell import Shell, listing, shared_options
 from bursar.errors import PayoutError, PlanRejected, RequestError
+from bursar.review.intent import MOST_PAYMENTS
 
 if TYPE_CHECKING:
     from bursar.crossmint.models import Wallet
@@ -65,7 +66,7 @@ def plan(shell: Shell, /, **options: Any) -> None:
 @click.option("--plan", "agreed", metavar="HASH", help="Refuse any other plan than this one.")
 @click.option(
     "--batch",
-    type=click.IntRange(1, 100),
+    type=click.IntRange(1, MOST_PAYMENTS),
     default=50,
     show_default=True,
     help="Put up to so many direct lines into one transaction; 1 pays each by itself.",
