@@ -152,6 +152,13 @@ class Runner:
         Raises:
             UnknownTransfer: the journal has none. JournalError: it could not be read or written.
         """
+        while True:
+            try:
+                return self._start(key)
+            except Overtaken:
+                continue  # somebody else began it, or went on with it: look again
+
+    def _start(self, key: Key) -> Transfer:
         from dbos import DBOS, SetWorkflowID
 
         transfer = self.journal.get(key)
