@@ -305,6 +305,7 @@ class Journal:
             try:
                 connection.commit()
             except DBAPIError as error:
+                connection.invalidate()  # whatever it still has open, nobody goes on with
                 raise _commit_error(error) from None
 
     def members(self, connection: Connection, batch: Key) -> list[Transfer]:
