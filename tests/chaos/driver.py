@@ -26,7 +26,7 @@ from bursar.transfers.journal import Journal
 from bursar.transfers.reading import Reading
 from bursar.transfers.record import Key
 from bursar.transfers.states import Step, next_step
-from bursar.transfers.workflow import Runner
+from bursar.transfers.workflow import Runner, Work
 from tests.chaos.plan import Plan
 from tests.chaos.points import Points
 from tests.chaos.seams import WatchedSigner, WatchedTransport, watch_databases
@@ -41,6 +41,7 @@ def carry_out(plan: Plan) -> None:
     """Drive a plan's transfers until all are over or held, or the time is up."""
     points = Points(plan.kill, Path(plan.passed) if plan.passed else None)
     watch_databases(points.passed)
+    work = None if plan.workers is None else Work(plan.treasury, plan.workers)
     with (
         Journal.open(plan.journal) as journal,
         CrossmintClient(
@@ -49,7 +50,7 @@ def carry_out(plan: Plan) -> None:
             transport=WatchedTransport(points.passed),
             limits=_LIMITS,
         ) as client,
-        Runner(_desk(plan, journal, client, points), concurrency=plan.workers) as runner,
+        Runner(_desk(plan, journal, client, points), work) as runner,
     ):
         keys = [Key(plan.treasury, each) for each in plan.transfers]
         if plan.workers is None:

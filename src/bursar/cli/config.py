@@ -182,9 +182,15 @@ class CrossmintSettings(_Section):
 
 
 class ChainSettings(_Section):
-    """A JSON-RPC endpoint, to see payments at the chain itself."""
+    """A JSON-RPC endpoint, to see payments at the chain itself: nothing counts as paid that it does not show.
+
+    `name` is the chain's, by Crossmint's name [default: that of the wallet's token]; `confirmations` how deep a
+    block must lie, the newest being 1.
+    """
 
     rpc_url: str | None = None
+    name: str | None = None
+    confirmations: int = 1
 
 
 class Config(_Section):

@@ -142,6 +142,10 @@ def resume(
     if not (yes or found.standing.is_confirmed or found.standing.is_final):
         shell.require_answerable("Pay?")
     with offices.office(shell, found.intent.wallet, via=via, blind=blind) as office:
+        if found.standing.stage is Stage.CONTRADICTED:
+            found = offices.require_settled(office, office.desk.look_again(found.key))
+            shell.result(offices.data(found))
+            return
         by = offices.somebody() if yes else None
         found = orders.again(office.journal, office.journal.get(found.key), by)
         found = office.run(found.key, wait)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
         TransactionSigner,
     )
     from bursar.transfers.budget import SharedBudget
-    from bursar.transfers.desk import Desk
+    from bursar.transfers.desk import Desk, Witness
     from bursar.transfers.intent import TransferIntent
     from bursar.transfers.journal import Journal
+    from bursar.transfers.reading import Reading
     from bursar.transfers.record import Key, Place, Transfer
     from bursar.transfers.workflow import Runner
 
@@ -93,16 +94,34 @@ def office(
         journal(shell) as book,
         connect.crossmint(shell, _budget(shell, book, "priority")) as client,
         connect.crossmint(shell, _budget(shell, book, "bulk")) as bulk,
+        ExitStack() as stack,
     ):
         found = connect.treasury_wallet(client, wallet)
         address = connect.admin_address(shell, found)
         with _signer(shell, address, via, blind=blind, signs=signs) as signer:
             scheme = Scheme(shell.config.signer.scheme)
-            tools = Tools(client, signer, scheme, connect.reading(shell), bulk=bulk)
+            reading = connect.reading(shell)
+            witness = _witness(shell, stack, reading)
+            tools = Tools(client, signer, scheme, reading, witness, bulk=bulk)
             treasury = found.address.lower()
             work = Work(treasury, concurrency) if concurrency else None
             with Runner(Desk(book, tools), work) as runner:
                 yield Office(shell, book, client, treasury, runner)
+
+
+def _witness(shell: Shell, stack: ExitStack, reading: Reading) -> Witness:
+    """Return who tells whether a transfer was paid: with `chain.rpc_url` the chain as well."""
+    from bursar.transfers.desk import NoWitness
+    from bursar.transfers.onchain import ChainWitness, Looking
+    from bursar.transfers.witness import BothWitnesses
+
+    settings = shell.config.chain
+    if settings.rpc_url is None:
+        return NoWitness()
+    name = settings.name or shell.config.wallet.token.partition(":")[0]
+    looking = Looking(confirmations=settings.confirmations)
+    chain = stack.enter_context(ChainWitness(settings.rpc_url, name, looking=looking))
+    return BothWitnesses(chain, reading)
 
 
 def _budget(shell: Shell, book: Journal, lane: str) -> SharedBudget:

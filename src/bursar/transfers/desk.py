@@ -27,6 +27,7 @@ from bursar.errors import (
     IntentMismatch,
     NotAwaitingApproval,
     SignatureError,
+    TransferError,
 )
 from bursar.signing_contract import Answer, TransactionSigner
 from bursar.transfers import batches, deployment, feeding, steps
@@ -35,7 +36,7 @@ from bursar.transfers.intent import TransferIntent, is_handed_in, require_match
 from bursar.transfers.journal import Journal, Overtaken, utc_now
 from bursar.transfers.reading import Reading
 from bursar.transfers.record import Asked, Key, Lane, Transfer
-from bursar.transfers.states import Event, EventKind, Hold, Step, next_step
+from bursar.transfers.states import Event, EventKind, Hold, Stage, Step, next_step
 from bursar.transfers.troubles import happened
 from bursar.transfers.watch import Watch
 
@@ -43,9 +44,7 @@ Trace = Callable[[str], None]
 # Seconds from handing in to the first look, and between looks: what a block takes, then ever longer.
 _FIRST_LOOK: Final = 1.0
 _LONGEST_LOOK: Final = 15.0
-_MAY_LAND: Final = (
-    "see at the chain whether the wallet's nonce was used before anybody is paid anew"
-)
+MAY_LAND: Final = "see at the chain whether the wallet's nonce was used before anybody is paid anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,18 +337,39 @@ class Desk:
         return Next(None, written)
 
     def _end(self, transfer: Transfer, transaction: Transaction, event: Event) -> Transfer:
-        if not batches.is_batch(transfer):
+        if event.kind is EventKind.HELD or not batches.is_batch(transfer):
             written = self.journal.append(transfer, event)
         elif event.kind is not EventKind.FAILED:
             written = batches.conclude(self.journal, transfer, event)
-        elif batches.was_undone(transaction):
+        elif event.data.get("undone") or batches.was_undone(transaction):
             written = batches.split(self.journal, transfer, dict(event.data))
         else:
             # Signed, and not known to have been on the chain: it may still land, so nobody is paid anew by itself.
-            held = dict(event.data) | {"hold": Hold.TROUBLE.value, "hint": _MAY_LAND}
+            held = dict(event.data) | {"hold": Hold.TROUBLE.value, "hint": MAY_LAND}
             written = self.journal.append(transfer, Event(EventKind.HELD, held))
         self._tools.trace(f"{event.kind}:written")
         return written
+
+    def look_again(self, key: Key) -> Transfer:
+        """Hear both witnesses once more about a transfer that they contradict each other about; return it.
+
+        Raises:
+            TransferError: it is not contradicted. CrossmintError, ChainError: one could not be heard.
+        """
+        transfer = self.journal.get(key)
+        if transfer.standing.stage is not Stage.CONTRADICTED:
+            raise TransferError(f"transfer {key.id} is {transfer.standing.stage}, not contradicted")
+        transaction = self._read(transfer)
+        self._forget(transfer)
+        if not transaction.is_final:
+            return transfer
+        sight = self._tools.witness.see(transfer, transaction)
+        if sight.event not in {EventKind.SETTLED, EventKind.FAILED}:
+            return transfer
+        event = Event(sight.event, sight.data)
+        if batches.is_batch(transfer):
+            return batches.conclude(self.journal, transfer, event)
+        return self.journal.append(transfer, event)
 
     def _next_look(self, transfer: Transfer) -> float:
         self._forget(transfer)
