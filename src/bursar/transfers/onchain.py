@@ -110,16 +110,16 @@ class ChainWitness:
         return read_quantity(self._rpc.read("eth_blockNumber"), "eth_blockNumber")
 
     def verdict(self, question: Question) -> Verdict:
-        """Return what the chain shows of a payment. Three reads where Crossmint names the transaction; up to
-        `most_ranges` more where the operation has to be searched for.
+        """Return what the chain shows of a payment.
 
-        A verdict can change with the chain until it is deep enough; ask again, it is only a read.
+        Three reads where Crossmint names the transaction; up to `most_ranges` more where the operation has to be
+        searched for. A verdict can change with the chain until it is deep enough; ask again, it is only a read.
 
         Raises:
             ConfigError: the question is about another chain.
             ChainUnavailable: the node could not be reached, or turns calls away.
             ChainError: it is of another chain, refuses, or answers nonsense: nothing is known then.
-        """  # noqa: D205
+        """
         if question.chain != self.chain:
             raise ConfigError(f"this is a witness of {self.chain}, not of {question.chain}")
         self._require_chain()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from bursar.crossmint.approvals import Status
@@ -56,3 +59,15 @@ def test_a_contradiction_is_an_error_for_whoever_goes_on() -> None:
     with pytest.raises(SettlementContradicted, match="paid somebody else") as caught:
         compare(Status.SUCCESS, CONTRADICTED).require_consistent()
     assert "pay nothing anew" in str(caught.value.hint)
+
+
+def test_the_page_says_what_the_code_does() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/settlement.md").read_text()
+    rows = re.findall(r"^\| (?:`([a-z-]+)`|anything else) \| (.+) \|$", page, re.MULTILINE)
+    said = {name or "unknown": re.sub(r"[*`]", "", cells).split(" | ") for name, cells in rows}
+    for status in Status:
+        paid, waits, unseen, reverted, other = TABLE[status]
+        silent = waits if waits == unseen else f"{waits}; {unseen} without any trace"
+        assert said[status.value] == [paid, silent, reverted, other]
+    for finding in Finding:
+        assert f"| `{finding.name}` | " in page

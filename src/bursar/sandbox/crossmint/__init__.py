@@ -6,7 +6,7 @@ It was written from the public schema and documentation and has never been compa
 where they are silent the code says "assumption". `docs/reference/sandbox-crossmint.md` lists what it does.
 """
 
-from bursar.sandbox.crossmint.config import ALL_SCOPES, ApiKey, StandInConfig
+from bursar.sandbox.crossmint.config import ALL_SCOPES, ApiKey, StandInConfig, Webhook
 from bursar.sandbox.crossmint.keys import MintedKey, mint_api_key
 
-__all__ = ["ALL_SCOPES", "ApiKey", "MintedKey", "StandInConfig", "mint_api_key"]
+__all__ = ["ALL_SCOPES", "ApiKey", "MintedKey", "StandInConfig", "Webhook", "mint_api_key"]

@@ -25,9 +25,11 @@ from bursar.sandbox.crossmint import (
     wallets,
 )
 from bursar.sandbox.crossmint.config import StandInConfig
+from bursar.sandbox.crossmint.faults import DELIVERIES
 from bursar.sandbox.crossmint.pipeline import Operation
 from bursar.sandbox.crossmint.settlement import Settler
 from bursar.sandbox.crossmint.stand_in import StandIn
+from bursar.sandbox.crossmint.webhooks import Postman
 from bursar.sandbox.guard import Guard
 
 _USERS = "/api/2025-06-09/users/{user}"
@@ -81,15 +83,17 @@ def create_app(stand_in: StandIn) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        settler = Settler(stand_in)
+        settler, postman = Settler(stand_in), Postman(stand_in)
         settler.start()
+        postman.start()
         try:
             yield
         finally:
             settler.stop()
+            postman.stop()
             stand_in.close()
 
-    names = frozenset(operation.name for operation in OPERATIONS)
+    names = frozenset({DELIVERIES, *(operation.name for operation in OPERATIONS)})
     return Starlette(
         routes=[
             *(operation.route(stand_in) for operation in OPERATIONS),

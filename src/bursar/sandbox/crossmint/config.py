@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    field_validator,
+)
 
 from bursar.errors import SandboxError
 from bursar.sandbox.chain import Contracts
@@ -45,11 +54,30 @@ class ApiKey(_Strict):
         return key.get_secret_value()
 
 
+class Webhook(_Strict):
+    """Where every transfer that settles is announced, and the secret (`whsec_…`) that signs it, as Svix has it."""
+
+    url: str = Field(pattern=r"^http://127\.0\.0\.1:\d+(/[!-~]*)?$")
+    secret: SecretStr
+
+    @field_validator("secret")
+    @classmethod
+    def _is_base64(cls, secret: SecretStr) -> SecretStr:
+        if not base64.b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True):
+            raise ValueError("empty")
+        return secret
+
+    @field_serializer("secret", when_used="json")
+    def _reveal(self, secret: SecretStr) -> str:
+        return secret.get_secret_value()
+
+
 class StandInConfig(_Strict):
     """Everything the stand-in needs to start.
 
     `rate_limit_scale` multiplies Crossmint's limits per minute; 0 switches them off. `settle_seconds` is how long
-    a fully approved transaction stays `pending` before it is broadcast.
+    a fully approved transaction stays `pending` before it is broadcast. `webhooks` are told of transfers that
+    settled.
     """
 
     host: Literal["127.0.0.1"] = "127.0.0.1"
@@ -61,6 +89,7 @@ class StandInConfig(_Strict):
     state_file: Path
     rate_limit_scale: Annotated[float, Field(ge=0)] = 1.0
     settle_seconds: Annotated[float, Field(ge=0, le=60)] = 0.2
+    webhooks: tuple[Webhook, ...] = ()
 
     @property
     def url(self) -> str:

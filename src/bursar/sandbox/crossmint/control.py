@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bursar.sandbox.crossmint.alterations import ALTERABLE
-from bursar.sandbox.crossmint.faults import Fault
+from bursar.sandbox.crossmint.faults import DELIVERIES, DELIVERY_KINDS, Fault
 from bursar.sandbox.crossmint.replies import ApiError, Json, bad_request, refused
 from bursar.sandbox.crossmint.requests import parse, parse_json
 from bursar.sandbox.crossmint.stand_in import StandIn
@@ -55,6 +55,8 @@ def _add(stand_in: StandIn, operations: frozenset[str], raw: bytes) -> None:
         raise bad_request(f"Unknown operation; one of {', '.join(sorted(operations))}")
     if fault.kind == "tamper" and fault.operation not in ALTERABLE:
         raise bad_request(f"Only these can be altered: {', '.join(sorted(ALTERABLE))}")
+    if fault.kind != "slow" and (fault.operation == DELIVERIES) != (fault.kind in DELIVERY_KINDS):
+        raise bad_request(f"{fault.operation} cannot go wrong in this way")
     stand_in.faults.add(fault)
 
 

@@ -27,17 +27,33 @@ Tamper = Literal[
 ]
 
 
+# The deliveries of webhooks, which are no calls, by the name that faults know them by, and what can befall them.
+DELIVERIES = "webhooks.deliver"
+DELIVERY_KINDS = frozenset({"slow", "duplicate", "forge", "lose"})
+
+
 class Fault(BaseModel):
     """One kind of trouble for the next `count` calls of an operation, such as `transfers.create`.
 
     error_before, error_after: an HTTP `status` (500) before or after the effect. drop_before, drop_after: the
     connection is reset. slow: the answer waits `seconds`. tamper: the transaction made, or read, is altered.
+    Of webhook deliveries: slow; duplicate: sent twice; forge: an altered one comes first; lose: it never comes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     operation: str
-    kind: Literal["error_before", "error_after", "drop_before", "drop_after", "slow", "tamper"]
+    kind: Literal[
+        "error_before",
+        "error_after",
+        "drop_before",
+        "drop_after",
+        "slow",
+        "tamper",
+        "duplicate",
+        "forge",
+        "lose",
+    ]
     count: Annotated[int, Field(ge=1, le=1000)] = 1
     status: Annotated[int, Field(ge=500, le=599)] = 500
     seconds: Annotated[float, Field(ge=0, le=120, strict=False)] = 1.0

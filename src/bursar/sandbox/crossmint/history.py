@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 
 from bursar.sandbox.chain.token import Movement
 from bursar.sandbox.crossmint import locators, paging, tokens, wallets
-from bursar.sandbox.crossmint.locators import CHAIN
+from bursar.sandbox.crossmint.locators import CHAIN, explorer_link
 from bursar.sandbox.crossmint.replies import Call, Json, Reply, bad_request
-from bursar.sandbox.crossmint.settlement import explorer_link
 from bursar.sandbox.crossmint.stand_in import StandIn
 from bursar.sandbox.crossmint.tokens import Asset
 
@@ -59,7 +58,8 @@ def _succeeded(stand_in: StandIn, project: str, wallet: Json, asset: Asset) -> l
     found = []
     for movement in stand_in.token.movements(wallet["address"]):
         outgoing = movement.sender == wallet["address"]
-        entry = _entry(wallet, asset, movement) | {
+        known = by_transaction.get(movement.transaction)
+        transfer = entry(wallet, asset, movement) | {
             "status": "succeeded",
             "completedAt": _block_time(stand_in, movement.block),
             "onChain": {
@@ -68,8 +68,7 @@ def _succeeded(stand_in: StandIn, project: str, wallet: Json, asset: Asset) -> l
             },
             "type": "wallets.transfer.out" if outgoing else "wallets.transfer.in",
         }
-        known = by_transaction.get(movement.transaction)
-        found.append(entry | ({"transferId": known} if known else {}))
+        found.append(transfer | ({"transferId": known} if known else {}))
     return found
 
 
@@ -83,18 +82,19 @@ def _failed(stand_in: StandIn, project: str, wallet: Json, asset: Asset) -> list
             continue
         units = tokens.units(sent["params"]["amount"], asset.decimals)
         movement = Movement(wallet["address"], sent["params"]["recipientAddress"], units, "", "")
-        entry = _entry(wallet, asset, movement) | {
+        transfer = entry(wallet, asset, movement) | {
             "status": "failed",
             "completedAt": api["completedAt"],
             "transferId": record["id"],
             "error": {key: api["error"][key] for key in ("message", "reason")},
             "type": "wallets.transfer.out",
         }
-        found.append(entry)
+        found.append(transfer)
     return found
 
 
-def _entry(wallet: Json, asset: Asset, movement: Movement) -> Json:
+def entry(wallet: Json, asset: Asset, movement: Movement) -> Json:
+    """Return what the API says of a movement: from whom, to whom, how much of what."""
     token: Json = {
         "type": "fungible",
         "chain": CHAIN,

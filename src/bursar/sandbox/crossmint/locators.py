@@ -28,6 +28,11 @@ class WalletLocator:
     evm_smart: bool = True
 
 
+def explorer_link(transaction: str) -> str:
+    """Return the link Crossmint gives for a base-sepolia transaction. It shows nothing of a local chain."""
+    return f"https://sepolia.basescan.org/tx/{transaction}"
+
+
 def address(text: str, what: str = "address") -> str:
     """Return an EVM address checksummed.
 

@@ -8,7 +8,8 @@ import time
 from bursar.errors import SandboxError
 from bursar.sandbox.chain.bundler import Landed, OperationError
 from bursar.sandbox.chain.userop import UserOperation
-from bursar.sandbox.crossmint import operations
+from bursar.sandbox.crossmint import operations, webhooks
+from bursar.sandbox.crossmint.locators import explorer_link
 from bursar.sandbox.crossmint.replies import Json, timestamp, transaction_error
 from bursar.sandbox.crossmint.stand_in import Due, StandIn
 
@@ -19,11 +20,6 @@ def schedule(stand_in: StandIn, record: Json) -> None:
     """Let a pending transaction be broadcast `settle_seconds` from now, so that `pending` can be seen."""
     at = time.monotonic() + stand_in.settle_seconds
     stand_in.due.put(Due(at, record["project"], record["id"]))
-
-
-def explorer_link(transaction: str) -> str:
-    """Return the link Crossmint gives for a base-sepolia transaction. It shows nothing of a local chain."""
-    return f"https://sepolia.basescan.org/tx/{transaction}"
 
 
 class Settler:
@@ -78,6 +74,7 @@ def settle(stand_in: StandIn, due: Due) -> None:
         _fail(record, _refusal(refused.message))
     with stand_in.store.transaction():
         _finish(stand_in, record)
+        webhooks.announce(stand_in, record)
 
 
 def _conclude(record: Json, landed: Landed) -> None:

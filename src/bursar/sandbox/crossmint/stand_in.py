@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bursar.sandbox.chain import Contracts, Rpc, Token
 from bursar.sandbox.chain.bundler import Bundler
-from bursar.sandbox.crossmint.config import ApiKey, StandInConfig
+from bursar.sandbox.crossmint.config import ApiKey, StandInConfig, Webhook
 from bursar.sandbox.crossmint.faults import Faults
 from bursar.sandbox.crossmint.limits import RateLimits
 from bursar.sandbox.crossmint.store import Store
@@ -20,6 +20,19 @@ class Due:
     at: float
     project: str
     transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A webhook delivery to be sent at a time of the monotonic clock.
+
+    `is_delayed` is set once a fault has held it back.
+    """
+
+    at: float
+    delivery: str
+    attempt: int = 1
+    is_delayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,8 @@ class StandIn:
     faults: Faults
     due: queue.SimpleQueue[Due]
     settle_seconds: float
+    webhooks: tuple[Webhook, ...]
+    outbox: queue.SimpleQueue[Parcel]
 
     @classmethod
     def open(cls, config: StandInConfig) -> StandIn:
@@ -59,6 +74,8 @@ class StandIn:
             faults=Faults(),
             due=queue.SimpleQueue(),
             settle_seconds=config.settle_seconds,
+            webhooks=config.webhooks,
+            outbox=queue.SimpleQueue(),
         )
 
     def close(self) -> None:
