@@ -63,6 +63,25 @@ def test_a_file_is_paid_exactly_as_it_was_planned(terminal: Terminal) -> None:
     assert {each["batch"] for each in listed if each["type"] != "batch"} == {"salaries.batch-2"}
 
 
+def test_the_report_of_a_payout_adds_up_with_what_the_chain_shows(terminal: Terminal) -> None:
+    to = payees(4)
+    rows = [(f"q-{number}", each, "0.25") for number, each in enumerate(to)]
+    rows.append(("q-bad", Owner().address, "5000"))
+    file = write(terminal.folder, "quarter.csv", rows)
+    terminal.run("payout", "run", str(file), "--plan", planned(terminal, file), "--yes")
+    page, table = terminal.folder / "quarter.html", terminal.folder / "quarter-report.csv"
+    told = terminal.done(
+        *("payout", "report", "quarter", "--html", str(page), "--csv", str(table), "--chain")
+    )
+    assert told["sound"], told
+    [total] = told["totals"]
+    assert (total["units"], total["on_chain"]) == ("5001000000", "1000000")
+    assert total["states"]["paid"] == {"lines": 4, "units": "1000000"}
+    assert total["states"]["pending"] == {"lines": 1, "units": "5000000000"}
+    assert "q-bad" in page.read_text()
+    assert len(table.read_text().splitlines()) == 6
+
+
 def test_a_changed_file_is_refused(terminal: Terminal) -> None:
     [to] = payees(1)
     file = write(terminal.folder, "rent.csv", [("r-1", to, "0.01")])

@@ -174,11 +174,15 @@ class WalletSettings(_Section):
 
 
 class CrossmintSettings(_Section):
-    """Which Crossmint to talk to. `url` replaces the environment's address, for the sandbox."""
+    """Which Crossmint to talk to. `url` replaces the environment's address, for the sandbox.
+
+    `webhook_secrets` are those of its webhook endpoint, `whsec_…`, the new one first; between spaces.
+    """
 
     environment: Literal["staging", "production"] = "staging"
     url: str | None = None
     api_key: SecretStr | None = Field(default=None, exclude=True)
+    webhook_secrets: SecretStr | None = Field(default=None, exclude=True)
 
 
 class ChainSettings(_Section):
@@ -245,6 +249,11 @@ def _refuse_from_a_file(file: Path, data: Mapping[str, Any]) -> None:
                 hint=f"remove it from the file, set BURSAR_{section.upper()}_URL instead, and change the password",
             )
     crossmint = str(data.get("crossmint", ""))
+    if "webhook_secrets" in crossmint:
+        raise ConfigError(
+            f"{file} holds webhook secrets",
+            hint="remove them from the file, set BURSAR_CROSSMINT_WEBHOOK_SECRETS instead, and replace them",
+        )
     if "api_key" in crossmint:
         raise ConfigError(
             f"{file} holds an API key",

@@ -17,6 +17,7 @@ class _Commands(LazyGroup):
         "cancel": "bursar.cli.payouts:cancel",
         "list": "bursar.cli.payouts:list_",
         "pause": "bursar.cli.payouts:pause",
+        "report": "bursar.cli.reporting:report",
         "resume": "bursar.cli.payouts:resume",
         "status": "bursar.cli.payouts:status",
     }

@@ -14,8 +14,11 @@ from bursar.cli import connect
 from bursar.cli import office as offices
 from bursar.cli.paying import VIA, WALLET
 from bursar.cli.shell import Shell, shared_options
+from bursar.errors import ConfigError
 
 if TYPE_CHECKING:
+    from bursar.cli.office import Office
+    from bursar.transfers.webhooks import Delivery
     from bursar.transfers.worker import Round
 
 
@@ -29,9 +32,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many transfers at once.",
 )
+@click.option(
+    "--webhooks",
+    metavar="HOST:PORT",
+    help="Take Crossmint's webhooks there, at /crossmint, so that what landed is seen sooner.",
+)
 @shared_options
 @click.pass_obj
-def command(shell: Shell, *, wallet: str | None, via: str | None, concurrency: int) -> None:
+def command(
+    shell: Shell, *, wallet: str | None, via: str | None, concurrency: int, webhooks: str | None
+) -> None:
     """Drive the wallet's payouts until it is stopped, by Ctrl-C or SIGTERM.
 
     Start as many as you like, on as many machines, at one PostgreSQL journal: they share the work and one budget
@@ -44,6 +54,7 @@ def command(shell: Shell, *, wallet: str | None, via: str | None, concurrency: i
     with (
         offices.office(shell, locator, via=via, concurrency=concurrency) as office,
         _until_stopped() as stop,
+        _receiving(shell, office, webhooks),
     ):
         shell.say(f"worker {office.runner.crew.id}: wallet {office.treasury}")
         Worker(office.runner, office.treasury, concurrency).run(stop, Log(shell).tell)
@@ -68,6 +79,42 @@ class Log:
             self._shell.say(f"took over {round_.taken_over} transfers of a process that died")
         if round_.begun_anew:
             self._shell.say(f"began {round_.begun_anew} transfers anew")
+
+
+@contextmanager
+def _receiving(shell: Shell, office: Office, where: str | None) -> Iterator[None]:
+    """Take webhooks, if any are to be taken. A proxy in front of it has the certificate."""
+    if where is None:
+        yield
+        return
+    from bursar.transfers.webhook_app import WebhookReceiver, serve, webhook_app
+    from bursar.transfers.webhook_memory import DeliveryMemory
+    from bursar.transfers.webhooks import WebhookVerifier
+
+    secrets = shell.config.crossmint.webhook_secrets
+    if secrets is None:
+        raise ConfigError(
+            "there is no secret to know Crossmint's webhooks by",
+            hint="set BURSAR_CROSSMINT_WEBHOOK_SECRETS to the endpoint's whsec_…, from Crossmint's console",
+        )
+    verifier = WebhookVerifier(*secrets.get_secret_value().split())
+    memory = DeliveryMemory.open(office.journal.engine)
+    host, _, port = where.rpartition(":")
+    if not port.isdecimal():
+        raise ConfigError(f"{where!r} is no HOST:PORT", hint="like 127.0.0.1:8787")
+    receiver = WebhookReceiver(verifier, memory, lambda each: _hurry(office, each))
+    with serve(webhook_app(receiver), host or "127.0.0.1", int(port)) as server:
+        shell.say(f"webhooks: {server.url}/crossmint")
+        yield
+
+
+def _hurry(office: Office, delivery: Delivery) -> None:
+    """Have whoever waits for this transfer look now. Nothing that a delivery says is taken for true."""
+    if delivery.transfer is None:
+        return
+    found = office.journal.by_transaction(office.treasury, delivery.transfer)
+    if found is not None:
+        office.runner.hurry(found)
 
 
 @contextmanager

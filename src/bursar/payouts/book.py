@@ -216,6 +216,7 @@ class PayoutBook:
             "batch": how.batch,
             "approvers": how.approvers,
             "wallet": str(plan.wallet),
+            "address": plan.address,
             "chain": plan.chain,
             "totals": [
                 {"token": each.name, "count": each.count, "amount": each.text}
