@@ -194,6 +194,18 @@ def test_a_body_that_does_not_come_is_not_waited_for(endpoint: Endpoint) -> None
     assert answer.startswith(b"HTTP/1.1 503 ")
 
 
+def test_whoever_hangs_up_in_the_middle_leaves_nothing_behind(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = endpoint.url.removeprefix("http://").split(":")
+    head = b"POST /crossmint HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(head + b"content-length: 10\r\n\r\n{")
+    assert endpoint.send("GET", "/healthz").status_code == 200
+    assert endpoint.post().status_code == 204
+    assert "ERROR" not in caplog.text
+
+
 def test_neither_body_nor_header_nor_secret_is_logged(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture
 ) -> None:

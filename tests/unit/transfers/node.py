@@ -89,6 +89,7 @@ class FakeNode:
     asked: list[tuple[str, list[Json]]] = field(default_factory=list)
     requests: list[httpx2.Request] = field(default_factory=list)
     sleeps: list[float] = field(default_factory=list)
+    now: float = 0.0
 
     def mine(self, logs: list[Json], block: int = 110, transaction: str = BUNDLE) -> Json:
         """Put a transaction with these logs into a block."""
@@ -152,7 +153,7 @@ class FakeNode:
 
     def witness(self, **looking: Any) -> ChainWitness:
         given = {"bounds": Bounds(attempts=3), **looking}
-        clock = Clock(now=lambda: 0.0, sleep=self.sleeps.append, jitter=lambda: 0.5)
+        clock = Clock(now=lambda: self.now, sleep=self.sleeps.append, jitter=lambda: 0.5)
         return ChainWitness(
             URL,
             CHAIN,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -318,6 +319,18 @@ def test_a_compressed_answer_is_not_unpacked(node: FakeNode) -> None:
         200, headers=packed, stream=httpx2.ByteStream(b"bomb")
     )
     require_no_answer(node)
+
+
+def test_an_answer_that_trickles_in_is_not_waited_for(node: FakeNode) -> None:
+    def trickle() -> Iterator[bytes]:
+        for _ in range(100):
+            node.now += 1
+            yield b" "
+
+    node.overrides["eth_blockNumber"] = lambda _params: httpx2.Response(200, content=trickle())
+    with pytest.raises(ChainUnavailable, match="TimeoutError"):
+        node.witness(bounds=Bounds(attempts=2, timeout=20)).height()
+    assert node.now == 42
 
 
 def require_no_answer(node: FakeNode) -> None:
