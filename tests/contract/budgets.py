@@ -69,7 +69,7 @@ class BudgetWorld:
     def __init__(self, url: str, project: str) -> None:
         self.url, self.project = url, project
         sqlite = url.startswith("sqlite")
-        arguments: dict[str, Any] = {"timeout": 30, "isolation_level": None} if sqlite else {}
+        arguments: dict[str, Any] = {"timeout": 5, "isolation_level": None} if sqlite else {}
         self.engine = sa.create_engine(url, connect_args=arguments)
 
     def budget(

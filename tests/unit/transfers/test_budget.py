@@ -291,6 +291,14 @@ def test_a_locked_file_lets_nobody_through(project: Project, engine: sa.Engine) 
     assert project.row()["line"] == 0
 
 
+def test_whoever_waits_too_long_for_another_thread_is_not_let_through(project: Project) -> None:
+    budget = project.budget()
+    with budget._one_thread(), pytest.raises(JournalUnavailable) as caught:
+        budget.take(write=True)
+    assert caught.value.retryable
+    budget.take(write=True)
+
+
 def test_a_file_that_is_gone_lets_nobody_through(
     project: Project, engine: sa.Engine, path: Path
 ) -> None:
