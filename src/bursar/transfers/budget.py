@@ -86,10 +86,10 @@ class SharedBudget:
         self._limits, self._clock = limits or Limits(), clock or Clock()
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._threads = threading.Lock()
-        window = _microseconds(self._limits.window)
         calls = {True: self._limits.writes_per_minute, False: self._limits.reads_per_minute}
-        if window <= 0 or min(calls.values()) < 1:
+        if not 0 < self._limits.window < float("inf") or min(calls.values()) < 1:
             raise ConfigError("a budget is of one call or more, in a window that takes time")
+        window = _microseconds(self._limits.window)
         self._paces = {write: Pace.of(limit, window) for write, limit in calls.items()}
 
     def __repr__(self) -> str:

@@ -353,7 +353,11 @@ def test_to_prepare_again_changes_nothing(project: Project) -> None:
 
 @pytest.mark.parametrize(
     "limits",
-    [{"writes_per_minute": 0}, {"reads_per_minute": -1}, {"window": 0.0}, {"window": -60.0}],
+    [
+        {"writes_per_minute": 0},
+        {"reads_per_minute": -1},
+        *({"window": seconds} for seconds in (0.0, -60.0, float("nan"), float("inf"))),
+    ],
     ids=str,
 )
 def test_a_budget_of_nothing_is_refused(engine: sa.Engine, limits: dict[str, Any]) -> None:
