@@ -12,6 +12,7 @@ Crossmint's API documentation; SQLite, "Transaction"; PostgreSQL, "Explicit Lock
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -84,10 +85,11 @@ class SharedBudget:
         self._engine, self._project, self._lane = engine, project, lane
         self._limits, self._clock = limits or Limits(), clock or Clock()
         self._is_sqlite = engine.dialect.name == "sqlite"
-        window = _microseconds(self._limits.window)
+        self._threads = threading.Lock()
         calls = {True: self._limits.writes_per_minute, False: self._limits.reads_per_minute}
-        if window <= 0 or min(calls.values()) < 1:
+        if not 0 < self._limits.window < float("inf") or min(calls.values()) < 1:
             raise ConfigError("a budget is of one call or more, in a window that takes time")
+        window = _microseconds(self._limits.window)
         self._paces = {write: Pace.of(limit, window) for write, limit in calls.items()}
 
     def __repr__(self) -> str:
@@ -173,11 +175,23 @@ class SharedBudget:
     @contextmanager
     def _turn(self, *, write: bool) -> Iterator[tuple[Connection, Row, int]]:
         """Give the row and the time, while nobody else has it, and commit what was done with it."""
-        with _our_errors(), self._engine.connect() as connection:
+        with self._one_thread(), _our_errors(), self._engine.connect() as connection:
             self._begin(connection)
             row, now = self._look(connection, write=write, lock=True)
             yield connection, row, now
             connection.commit()
+
+    @contextmanager
+    def _one_thread(self) -> Iterator[None]:
+        # Who waits for a locked file looks now and then, and may look in vain: the fewer, the fairer.
+        if not self._threads.acquire(timeout=_PATIENCE):
+            raise JournalUnavailable(
+                "calls before this one wait for the budget's database", hint=_REPEAT
+            )
+        try:
+            yield
+        finally:
+            self._threads.release()
 
     def _begin(self, connection: Connection) -> None:
         if self._is_sqlite:
@@ -209,6 +223,7 @@ class SharedBudget:
 
 
 _PREPARE: Final = "SharedBudget.prepare makes it; a user needs SELECT, INSERT and UPDATE"
+_REPEAT: Final = "the call did nothing; check that the database is up and has room, then repeat"
 
 
 def _microseconds(seconds: float) -> int:
@@ -230,5 +245,5 @@ def _meaning(error: SQLAlchemyError) -> JournalError:
         return JournalError("the database has no budget that can be used", hint=_PREPARE)
     return JournalUnavailable(
         f"the budget's database could not be used ({name or type(error).__name__})",
-        hint="the call did nothing; check that it is up and has room, then repeat",
+        hint=_REPEAT,
     )

@@ -291,6 +291,14 @@ def test_a_locked_file_lets_nobody_through(project: Project, engine: sa.Engine) 
     assert project.row()["line"] == 0
 
 
+def test_whoever_waits_too_long_for_another_thread_is_not_let_through(project: Project) -> None:
+    budget = project.budget()
+    with budget._one_thread(), pytest.raises(JournalUnavailable) as caught:
+        budget.take(write=True)
+    assert caught.value.retryable
+    budget.take(write=True)
+
+
 def test_a_file_that_is_gone_lets_nobody_through(
     project: Project, engine: sa.Engine, path: Path
 ) -> None:
@@ -345,7 +353,11 @@ def test_to_prepare_again_changes_nothing(project: Project) -> None:
 
 @pytest.mark.parametrize(
     "limits",
-    [{"writes_per_minute": 0}, {"reads_per_minute": -1}, {"window": 0.0}, {"window": -60.0}],
+    [
+        {"writes_per_minute": 0},
+        {"reads_per_minute": -1},
+        *({"window": seconds} for seconds in (0.0, -60.0, float("nan"), float("inf"))),
+    ],
     ids=str,
 )
 def test_a_budget_of_nothing_is_refused(engine: sa.Engine, limits: dict[str, Any]) -> None:
