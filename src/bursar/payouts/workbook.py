@@ -7,12 +7,14 @@ the cell is an error. Source: ECMA-376 part 1, 18.3.1 (cells and their values).
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from io import BytesIO
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.errors import ConfigError, PlanRejected
@@ -27,6 +29,9 @@ _MOST_UNPACKED: Final = 256 * 1024 * 1024
 _MOST_PARTS: Final = 1_000
 # A sheet has no more rows than this; beyond them a row's number is a trap.
 _LAST_ROW: Final = 1_048_576
+# Rows of the same number, or out of order, would be passed over by the reader: payments would be lost.
+_ROW: Final = re.compile(rb'<(?:\w+:)?row\s(?:[^<>]*?\s)?r="(\d+)"')
+_SHEETS: Final = "xl/worksheets/"
 _SAVE: Final = "open it in a spreadsheet and save it again, as .xlsx"
 _RECALCULATE: Final = (
     "open it in a spreadsheet, let it compute, and save it; or write the value as text"
@@ -42,6 +47,7 @@ def read_workbook(body: bytes, sheet: str | None = None) -> Table:
     """
     _require_defused()
     _require_bounded(body)
+    _require_in_order(body)
     records = list(_records(body, sheet, data_only=False))
     if any(cell.origin is Origin.FORMULA for _, cells in records for cell in cells):
         saved = list(_records(body, sheet, data_only=True))
@@ -68,6 +74,15 @@ def _require_bounded(body: bytes) -> None:
             f"it unpacks to {len(parts)} parts of {unpacked} bytes together, which is too much",
             f"keep to {_MOST_PARTS} parts and {_MOST_UNPACKED >> 20} MiB: save the payments alone",
         )
+
+
+def _require_in_order(body: bytes) -> None:
+    with _readable(), zipfile.ZipFile(BytesIO(body)) as archive:
+        for name in archive.namelist():
+            if name.startswith(_SHEETS) and name.endswith(".xml"):
+                numbers = [int(each) for each in _ROW.findall(archive.read(name))]
+                if any(one >= next_one for one, next_one in pairwise(numbers)):
+                    raise rejected_file(f"its rows are not in order ({name[:60]})", _SAVE)
 
 
 @contextmanager

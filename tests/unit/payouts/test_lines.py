@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bursar.errors import AddressError, ConfigError, PlanRejected, RequestError
-from bursar.payouts.problems import in_short
+from bursar.payouts.problems import Problem, in_short
 from bursar.review.intent import Token
 from bursar.transfers.intent import TransferType
 from bursar.transfers.reading import Reading
@@ -282,3 +282,5 @@ def test_many_that_say_the_same_are_told_once():
         "lines 2, 3, 4, 5, 6 and 5 more, id: spaces around it were taken away"
     ]
     assert in_short(table.warnings, most=0) == ["and 1 more"]
+    assert in_short(table.warnings[:1]) == ["line 2, id: spaces around it were taken away"]
+    assert in_short([Problem(0, "", "", "it is empty", "")]) == ["the file: it is empty"]

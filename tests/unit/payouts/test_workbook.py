@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -225,7 +229,9 @@ def test_the_same_payments_are_the_same_plan_whatever_the_file_is():
 def test_a_bomb_is_refused_before_it_is_unpacked():
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(SHEET, bytes(300 * 1024 * 1024))
+        with archive.open(SHEET, "w") as part:
+            for _ in range(300):
+                part.write(bytes(1024 * 1024))
     assert len(body.getvalue()) < 1024 * 1024
     [(_, _, what)] = problems(body.getvalue(), XLSX)
     assert what == "it unpacks to 1 parts of 314572800 bytes together, which is too much"
@@ -268,6 +274,24 @@ def test_a_damaged_workbook_is_refused(damage):
     assert what.startswith("it is no workbook (")
 
 
+def test_a_size_that_is_a_lie_unpacks_to_no_more_than_it_says():
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(SHEET, b"<row " * 600_000)
+    lie = body.getvalue().replace(struct.pack("<I", 3_000_000), struct.pack("<I", 3_000))
+    assert problems(lie, XLSX) == [(0, "", "it is no workbook (BadZipFile)")]
+
+
+@pytest.mark.parametrize("number", ["1", "2"])
+def test_no_row_is_lost_because_its_number_came_before(number):
+    body = changed(
+        xlsx_of(HEADER, ONE, ["p-2", GRACE, "1"]),
+        SHEET,
+        lambda text: re.sub(r'<row r="3"(.*?</row>)', rf'<row spans="1:3" r="{number}"\1', text),
+    )
+    assert problems(body, XLSX) == [(0, "", f"its rows are not in order ({SHEET})")]
+
+
 def test_a_cell_far_to_the_right_is_refused_without_making_room_for_it():
     body = changed(xlsx_of(HEADER, ONE), SHEET, lambda text: text.replace('r="C2"', 'r="XFD2"'))
     assert problems(body, XLSX) == [(2, "", "it has 16384 columns; 64 at most")]
@@ -283,3 +307,12 @@ def test_a_row_of_an_endless_number_is_refused():
 def test_a_cell_that_says_it_is_of_another_row_is_refused():
     body = changed(xlsx_of(HEADER, ONE), SHEET, lambda text: text.replace('r="C2"', 'r="C7"'))
     assert problems(body, XLSX) == [(2, "", "it holds a cell of row 7: the workbook is damaged")]
+
+
+def test_without_defusedxml_no_workbook_is_read():
+    code = "from bursar.payouts.workbook import read_workbook; read_workbook(b'PK')"
+    environment = os.environ | {"OPENPYXL_DEFUSEDXML": "False"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "a workbook is only read with defusedxml" in run.stderr

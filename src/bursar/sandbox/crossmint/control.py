@@ -66,13 +66,10 @@ def _add(stand_in: StandIn, operations: frozenset[str], raw: bytes) -> None:
         raise bad_request(f"Unknown operation; one of {', '.join(sorted(operations))}")
     if fault.kind == "tamper" and fault.operation not in ALTERABLE:
         raise bad_request(f"Only these can be altered: {', '.join(sorted(ALTERABLE))}")
-    is_delivery = fault.operation == DELIVERIES
-    if (
-        fault.kind in ONLY_DELIVERIES
-        and not is_delivery
-        or is_delivery
-        and fault.kind not in DELIVERY_KINDS
-    ):
+    unknown = fault.kind in ONLY_DELIVERIES
+    if fault.operation == DELIVERIES:
+        unknown = fault.kind not in DELIVERY_KINDS
+    if unknown:
         raise bad_request(f"{fault.operation} cannot go wrong in this way")
     stand_in.faults.add(fault)
 
