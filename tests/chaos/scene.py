@@ -22,7 +22,7 @@ from tests.e2e.durable import Bench
 from tests.e2e.standin import World
 from tests.fakes.owner import Owner
 
-_AMOUNT, _UNITS = "0.01", 10_000
+_AMOUNT, UNITS = "0.01", 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Scene:
                 self.store,
                 resumed_by,
                 crashed,
-                self.bench.paid(payee) / _UNITS,
+                self.bench.paid(payee) / UNITS,
                 signed[key.id],
                 len(transactions.get(payee.lower(), ())),
                 sum(transactions.get(payee.lower(), ())),
