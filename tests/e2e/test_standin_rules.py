@@ -80,6 +80,17 @@ def test_writes_beyond_the_limit_are_429_with_retry_after(
         assert 0 < int(answers[3].headers["retry-after"]) <= 60
         assert world.client.ask("GET", "/api/2025-06-09/wallets/x").status_code == 400
         assert world.stranger.ask("POST", "/api/2025-06-09/wallets", {}).status_code == 400
+        counted = world.client.call(200, "GET", "/_sandbox/calls")["project-a"]["writes"]
+        assert counted == {"calls": 4, "mostInAWindow": 4, "refused": 1}
+
+
+def test_a_minute_can_be_shorter(chain: Anvil, contracts: Contracts, tmp_path: Path) -> None:
+    short = {"rate_limit_scale": 1 / 120, "rate_limit_window": 0.3}
+    config = configure(chain, contracts, tmp_path / "state", **short)
+    with running(chain, contracts, config) as world:
+        for _ in range(3):
+            assert world.client.ask("POST", "/api/2025-06-09/wallets", {}).status_code == 400
+            time.sleep(0.31)
 
 
 # --- wallets --------------------------------------------------------------------------------------------
@@ -364,8 +375,70 @@ def test_a_tampered_transaction_differs_from_what_was_asked(standin: World, tamp
     assert (message == made["onChain"]["userOperationHash"]) == (tamper != "message")
 
 
-def test_an_unknown_operation_cannot_be_made_to_fail(standin: World) -> None:
-    standin.client.call(400, "POST", "/_sandbox/faults", {"operation": "x", "kind": "slow"})
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"operation": "x", "kind": "slow"},
+        {"operation": "*", "kind": "slow"},
+        {"kind": "duplicate"},
+        {"operation": "x", "kind": "random"},
+        {"kind": "random", "rate": 1.5},
+        {"kind": "random", "rate": "often"},
+    ],
+    ids=str,
+)
+def test_what_is_no_fault_is_a_400(standin: World, fault: dict[str, Any]) -> None:
+    standin.client.call(400, "POST", "/_sandbox/faults", fault)
+
+
+@pytest.mark.parametrize(("headers", "made"), [({}, 2), ({"x-idempotency-key": "once"}, 1)])
+def test_a_duplicated_call_is_served_twice(
+    standin: World, headers: dict[str, str], made: int
+) -> None:
+    treasury = standin.funded_treasury(Owner(), f"fault duplicate {made}")
+    standin.fault("transfers.create", "duplicate")
+    answer = standin.client.transfer(201, treasury, RECIPIENT, "1", headers=headers)
+    found = standin.client.call(200, "GET", f"wallets/{treasury}/transactions")["transactions"]
+    assert len(found) == made
+    kept = standin.client.call(200, "GET", "/_sandbox/state")["transactions"]
+    assert kept[-1]["api"]["id"] == answer["id"]
+
+
+def test_a_duplicated_approval_is_answered_as_the_second(standin: World) -> None:
+    owner = Owner()
+    treasury = standin.funded_treasury(owner, "fault duplicate approval")
+    made = standin.client.transfer(201, treasury, RECIPIENT, "1")
+    standin.fault("transactions.approve", "duplicate")
+    standin.client.approve(409, treasury, made, owner)
+    assert standin.client.settled(treasury, made["id"])["status"] == "success"
+
+
+def test_chance_strikes_until_it_is_cleared_and_every_call_is_counted(
+    chain: Anvil, contracts: Contracts, tmp_path: Path
+) -> None:
+    config = configure(chain, contracts, tmp_path / "state")
+    with running(chain, contracts, config) as world:
+        treasury = world.client.treasury(Owner(), "chance")["address"]
+        chance = {"kind": "random", "rate": 0.5, "seed": 1, "seconds": 0.01, "status": 503}
+        world.client.call(200, "POST", "/_sandbox/faults", chance)
+        answers = [status_of(world.client, treasury) for _ in range(60)]
+        assert set(answers) == {200, 503, 0}
+        assert 10 < sum(answer != 200 for answer in answers) < 50
+        assert world.client.call(200, "GET", "/_sandbox/faults")[0]["kind"] == "random"
+        world.client.call(200, "DELETE", "/_sandbox/faults")
+        assert {status_of(world.client, treasury) for _ in range(10)} == {200}
+        counted = world.client.call(200, "GET", "/_sandbox/calls")["project-a"]
+        assert {kind: found["calls"] for kind, found in counted.items()} == {
+            "reads": 70,
+            "writes": 1,
+        }
+
+
+def status_of(client: Client, treasury: str) -> int:
+    try:
+        return client.ask("GET", f"/api/2025-06-09/wallets/{treasury}").status_code
+    except httpx2.TransportError:
+        return 0
 
 
 # --- restarts -------------------------------------------------------------------------------------------

@@ -149,6 +149,23 @@ def test_the_reserve_fills_up_again_while_bulk_goes_on() -> None:
         now += pace.refill
 
 
+def busy(pace: Pace, lanes: Sequence[Lane]) -> Row:
+    """Return a row with a hundred in line and then a call of each of these lanes."""
+    row = Row()
+    for lane in [*[BULK] * 100, *lanes]:
+        _, row = next_slot(pace, row, START, lane)
+    return row
+
+
+def test_a_priority_call_that_finds_the_reserve_used_up_takes_what_comes_first() -> None:
+    pace = Pace.of(120, MINUTE)
+    row = busy(pace, [PRIORITY] * pace.burst)
+    slot, row = next_slot(pace, row, START, PRIORITY)
+    assert slot == START + pace.refill
+    slot, row = next_slot(pace, row, START, PRIORITY)
+    assert slot == START + 100 * pace.spacing
+
+
 def test_priority_calls_alone_use_the_line_first_and_then_the_reserve() -> None:
     pace, row, slots = Pace.of(120, MINUTE), Row(), []
     for _ in range(4):
@@ -192,6 +209,16 @@ def test_a_clock_that_is_set_back_an_hour_makes_nobody_wait_longer(lane: Lane) -
     after, row = next_slot(pace, row, START - HOUR, lane)
     assert after - (START - HOUR) == before - START
     assert row.line < START - HOUR + MINUTE
+
+
+def test_a_clock_that_is_set_back_an_hour_leaves_the_reserve_filling_up() -> None:
+    pace = Pace.of(120, MINUTE)
+    row = busy(pace, [PRIORITY] * pace.burst)
+    slot, row = next_slot(pace, row, START - HOUR, BULK)
+    now = START - HOUR + pace.refill
+    assert slot > now
+    slot, row = next_slot(pace, row, now, PRIORITY)
+    assert slot == now
 
 
 @given(st.data(), LIMITS, WINDOWS, st.integers(0, 299))

@@ -48,8 +48,9 @@ class ApiKey(_Strict):
 class StandInConfig(_Strict):
     """Everything the stand-in needs to start.
 
-    `rate_limit_scale` multiplies Crossmint's limits per minute; 0 switches them off. `settle_seconds` is how long
-    a fully approved transaction stays `pending` before it is broadcast.
+    `rate_limit_scale` multiplies Crossmint's limits per minute; 0 switches them off. `rate_limit_window` is how
+    many seconds that minute has. `settle_seconds` is how long a fully approved transaction stays `pending` before
+    it is broadcast.
     """
 
     host: Literal["127.0.0.1"] = "127.0.0.1"
@@ -60,6 +61,7 @@ class StandInConfig(_Strict):
     api_keys: tuple[ApiKey, ...] = Field(min_length=1)
     state_file: Path
     rate_limit_scale: Annotated[float, Field(ge=0)] = 1.0
+    rate_limit_window: Annotated[float, Field(gt=0, le=60)] = 60.0
     settle_seconds: Annotated[float, Field(ge=0, le=60)] = 0.2
 
     @property

@@ -1,4 +1,4 @@
-"""The control API under /_sandbox/, which Crossmint does not have: faults, and a look inside."""
+"""The control API under /_sandbox/, which Crossmint does not have: faults, a count of calls, and a look inside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bursar.sandbox.crossmint.alterations import ALTERABLE
-from bursar.sandbox.crossmint.faults import Fault
+from bursar.sandbox.crossmint.faults import EVERY_OPERATION, Fault
 from bursar.sandbox.crossmint.replies import ApiError, Json, bad_request, refused
 from bursar.sandbox.crossmint.requests import parse, parse_json
 from bursar.sandbox.crossmint.stand_in import StandIn
@@ -25,6 +25,9 @@ def routes(stand_in: StandIn, operations: frozenset[str]) -> list[Route]:
     async def state(_request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(_state, stand_in))
 
+    async def calls(_request: Request) -> Response:
+        return JSONResponse(stand_in.limits.to_json())
+
     async def faults(request: Request) -> Response:
         if request.method == "DELETE":
             stand_in.faults.clear()
@@ -39,6 +42,7 @@ def routes(stand_in: StandIn, operations: frozenset[str]) -> list[Route]:
     return [
         Route("/healthz", health),
         Route("/_sandbox/state", state),
+        Route("/_sandbox/calls", calls),
         Route("/_sandbox/faults", faults, methods=["GET", "POST", "DELETE"]),
     ]
 
@@ -51,7 +55,8 @@ def _require_json(request: Request) -> None:
 
 def _add(stand_in: StandIn, operations: frozenset[str], raw: bytes) -> None:
     fault = parse(Fault, parse_json(raw))
-    if fault.operation not in operations:
+    everywhere = fault.kind == "random" and fault.operation == EVERY_OPERATION
+    if fault.operation not in operations and not everywhere:
         raise bad_request(f"Unknown operation; one of {', '.join(sorted(operations))}")
     if fault.kind == "tamper" and fault.operation not in ALTERABLE:
         raise bad_request(f"Only these can be altered: {', '.join(sorted(ALTERABLE))}")

@@ -1,4 +1,4 @@
-"""What every request goes through: fault, key, scope, limit, body, idempotency, handler, answer."""
+"""What every request goes through: key, scope, limit, fault, body, idempotency, handler, answer."""
 
 from __future__ import annotations
 
@@ -50,6 +50,10 @@ class Operation:
         """Return its Starlette route."""
 
         async def endpoint(request: Request) -> Response:
+            try:
+                _admit(self, stand_in, request)
+            except ApiError as refusal:
+                return _response(refusal.reply)
             return await _serve(self, stand_in, request)
 
         return Route(self.path, endpoint, methods=[self.method])
@@ -71,19 +75,37 @@ async def _serve(operation: Operation, stand_in: StandIn, request: Request) -> R
     except ClientDisconnect:
         return Response()  # nobody is there to read it, and nothing was done
     reply = await run_in_threadpool(_answer, operation, stand_in, request, raw, fault)
+    if kind == "duplicate":
+        reply = await run_in_threadpool(_answer_again, operation, stand_in, request, raw, fault)
     if kind == "drop_after":
         return await _drop(request)
     return _injected(fault) if kind == "error_after" and fault else _response(reply)
+
+
+def _admit(operation: Operation, stand_in: StandIn, request: Request) -> None:
+    """Count a call as it arrives, whatever becomes of it, under the project of its key."""
+    project = authenticate(stand_in.api_keys, request.headers.get("x-api-key"), operation.scope)
+    stand_in.limits.count(project, write=operation.method != "GET")
+    request.state.project = project
+
+
+def _answer_again(
+    operation: Operation, stand_in: StandIn, request: Request, raw: bytes, fault: Fault | None
+) -> Reply:
+    """Answer a call that a proxy repeated: to the server it is another."""
+    try:
+        _admit(operation, stand_in, request)
+    except ApiError as refusal:
+        return refusal.reply
+    return _answer(operation, stand_in, request, raw, fault)
 
 
 def _answer(
     operation: Operation, stand_in: StandIn, request: Request, raw: bytes, fault: Fault | None
 ) -> Reply:
     try:
-        project = authenticate(stand_in.api_keys, request.headers.get("x-api-key"), operation.scope)
-        stand_in.limits.count(project, write=operation.method != "GET")
         call = Call(
-            project=project,
+            project=request.state.project,
             path=dict(request.path_params),
             query=dict(request.query_params),
             body=parse_json(raw) if operation.method in ("POST", "PUT") else None,

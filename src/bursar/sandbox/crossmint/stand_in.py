@@ -55,7 +55,7 @@ class StandIn:
             contracts=contracts,
             token=Token(rpc, contracts.usdc),
             bundler=Bundler(rpc, contracts.entry_point, config.bundler),
-            limits=RateLimits(config.rate_limit_scale),
+            limits=RateLimits(config.rate_limit_scale, window=config.rate_limit_window),
             faults=Faults(),
             due=queue.SimpleQueue(),
             settle_seconds=config.settle_seconds,

@@ -122,6 +122,85 @@ def test_limits_forget_calls_after_a_minute() -> None:
     limits.count("a", write=True)
 
 
+def test_limits_can_have_a_shorter_minute_and_ask_for_whole_seconds() -> None:
+    now = [0.0]
+    limits = RateLimits(0.01, lambda: now[0], window=0.5)
+    limits.count("a", write=True)
+    now[0] = 0.4
+    with pytest.raises(ApiError) as refusal:
+        limits.count("a", write=True)
+    assert refusal.value.reply.headers == {"Retry-After": "1"}
+    now[0] = 0.5
+    limits.count("a", write=True)
+
+
+@pytest.mark.parametrize(("scale", "refused"), [(0.025, 2), (0, 0)])
+def test_limits_tell_how_many_came_at_most_in_any_window(scale: float, refused: int) -> None:
+    now = [0.0]
+    limits = RateLimits(scale, lambda: now[0])
+    limits.count("a", write=False)
+    for moment in (0.0, 30.0, 59.0, 59.5, 59.9, 60.0, 119.9):
+        now[0] = moment
+        with contextlib.suppress(ApiError):
+            limits.count("b", write=True)
+    assert limits.to_json() == {
+        "a": {"reads": {"calls": 1, "mostInAWindow": 1, "refused": 0}},
+        "b": {"writes": {"calls": 7, "mostInAWindow": 5, "refused": refused}},
+    }
+
+
+CHANCE = Fault(kind="random", rate=0.3, seed=7, seconds=2.0, status=503)
+
+
+def test_chance_strikes_again_and_again_in_every_way_until_it_is_cleared() -> None:
+    faults = Faults()
+    faults.add(CHANCE)
+    drawn = [faults.take("a") for _ in range(1000)]
+    struck = [fault for fault in drawn if fault]
+    assert {fault.kind for fault in struck} == {
+        "error_before",
+        "error_after",
+        "drop_before",
+        "drop_after",
+        "slow",
+    }
+    assert 200 < len(struck) < 400
+    assert all(fault.status == 503 and 0 <= fault.seconds <= 2 for fault in struck)
+    assert [fault["kind"] for fault in faults.to_json()] == ["random"]
+    faults.clear()
+    assert faults.take("a") is None
+    assert faults.to_json() == []
+
+
+def test_chance_is_the_same_for_each_operation_whatever_else_is_called() -> None:
+    one, other = Faults(), Faults()
+    one.add(CHANCE)
+    other.add(CHANCE)
+    alone = [one.take("a") for _ in range(50)]
+    between = []
+    for _ in range(50):
+        other.take("b")
+        between.append(other.take("a"))
+    assert alone == between
+
+
+def test_chance_of_one_operation_leaves_the_others_alone() -> None:
+    faults = Faults()
+    faults.add(Fault(operation="a", kind="random", rate=1.0))
+    assert faults.take("b") is None
+    assert faults.take("a") is not None
+
+
+def test_a_fault_that_was_asked_for_comes_before_chance() -> None:
+    faults = Faults()
+    faults.add(Fault(kind="random", rate=1))
+    faults.add(Fault(operation="a", kind="duplicate"))
+    first, then = faults.take("a"), faults.take("a")
+    assert first is not None
+    assert first.kind == "duplicate"
+    assert then is not None
+
+
 def test_faults_are_used_up_in_order() -> None:
     faults = Faults()
     faults.add(Fault(operation="a", kind="slow", count=2))
