@@ -43,12 +43,18 @@ def _read() -> tuple[Wanted, Path | None]:
     parser.add_argument("--batch", type=int, default=usual.batch)
     parser.add_argument("--kind", choices=("regulated", "direct"), default=usual.kind)
     parser.add_argument("--errors", type=float, default=usual.errors, help="share of failing calls")
-    parser.add_argument("--scale", type=float, default=usual.scale, help="Crossmint's minute is 60 s / scale")
-    parser.add_argument("--kill-every", type=float, default=usual.kill_every, help="seconds on average; 0: never")
+    parser.add_argument(
+        "--scale", type=float, default=usual.scale, help="Crossmint's minute is 60 s / scale"
+    )
+    parser.add_argument(
+        "--kill-every", type=float, default=usual.kill_every, help="seconds on average; 0: never"
+    )
     parser.add_argument("--kills", type=int, help="no more kills than these")
     parser.add_argument("--concurrency", type=int, default=usual.concurrency)
     parser.add_argument("--seed", type=int, default=usual.seed)
-    parser.add_argument("--seconds", type=float, default=usual.seconds, help="give up after so many")
+    parser.add_argument(
+        "--seconds", type=float, default=usual.seconds, help="give up after so many"
+    )
     parser.add_argument("--report", type=Path, help="a file to write all of it to, as JSON")
     given = vars(parser.parse_args())
     report = given.pop("report")

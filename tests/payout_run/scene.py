@@ -74,8 +74,9 @@ def store(kind: str, folder: Path) -> Iterator[str]:
 def opened(
     wanted: Wanted, chain: tuple[Anvil, Contracts], journal: str, folder: Path
 ) -> Iterator[Scene]:
-    limits = {"rate_limit_scale": 1.0, "rate_limit_window": wanted.window}
-    config = configure(*chain, folder / "standin.sqlite3", **limits)
+    config = configure(
+        *chain, folder / "standin.sqlite3", rate_limit_scale=1.0, rate_limit_window=wanted.window
+    )
     with running(*chain, config) as standin, Journal.open(journal) as book:
         owner, wallet = Owner(), WalletLocator.treasury("payout-run")
         address = standin.funded_treasury(owner, "payout-run", FUNDS)

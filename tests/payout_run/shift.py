@@ -18,7 +18,7 @@ _LEAVE = 30.0
 
 
 class Shift:
-    """So many workers, until it is over. `kills` and `failures` count those that were killed, or died otherwise."""
+    """So many workers, until it is over. `kills` and `failures` count those killed, or dead otherwise."""
 
     def __init__(self, orders: Orders, count: int, log: Path) -> None:
         self._orders, self._count, self._log = orders, count, log
@@ -86,7 +86,7 @@ class Reaper:
     """Says when the next worker is to be killed, and which: at random, every so many seconds on average."""
 
     def __init__(self, every: float, most: int | None, seed: int) -> None:
-        self._every, self._left, self._dice = every, most, Random(seed)
+        self._every, self._left, self._dice = every, most, Random(seed)  # noqa: S311  of tests
         self._next = self._after(time.monotonic())
 
     def visit(self, shift: Shift, workers: int) -> None:

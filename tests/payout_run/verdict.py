@@ -93,9 +93,7 @@ def _crossmint(transactions: list[dict[str, Any]], asked: Payments) -> list[Find
     ]
 
 
-def _signatures(
-    scene: Scene, transactions: list[dict[str, Any]], asked: Payments
-) -> list[Finding]:
+def _signatures(scene: Scene, transactions: list[dict[str, Any]], asked: Payments) -> list[Finding]:
     made = noted(scene.signatures)
     ours = {
         each["onChain"]["userOperationHash"] for each in transactions if payments(each) <= asked

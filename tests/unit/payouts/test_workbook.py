@@ -228,10 +228,12 @@ def test_the_same_payments_are_the_same_plan_whatever_the_file_is():
 
 def test_a_bomb_is_refused_before_it_is_unpacked():
     body = io.BytesIO()
-    with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open(SHEET, "w") as part:
-            for _ in range(300):
-                part.write(bytes(1024 * 1024))
+    with (
+        zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(SHEET, "w") as part,
+    ):
+        for _ in range(300):
+            part.write(bytes(1024 * 1024))
     assert len(body.getvalue()) < 1024 * 1024
     [(_, _, what)] = problems(body.getvalue(), XLSX)
     assert what == "it unpacks to 1 parts of 314572800 bytes together, which is too much"
