@@ -19,8 +19,8 @@ import pytest
 from svix.webhooks import Webhook
 
 from bursar.errors import ConfigError, JournalUnavailable
-from bursar.transfers.webhook_app import LARGEST_BODY, WebhookReceiver, serve, webhook_app
-from bursar.transfers.webhooks import Delivery, WebhookVerifier
+from bursar.webhooks.app import LARGEST_BODY, WebhookReceiver, serve, webhook_app
+from bursar.webhooks.verification import Delivery, WebhookVerifier
 
 SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
 BODY = json.dumps({"type": "wallets.transfer.out", "data": {"transferId": "tx-1"}})

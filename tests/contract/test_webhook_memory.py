@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from bursar.errors import ConfigError, JournalError, JournalUnavailable
-from bursar.transfers.webhook_memory import DeliveryMemory
-from bursar.transfers.webhooks import Seen
+from bursar.sql.engine import open_engine
+from bursar.transfers.journal import JOURNAL
+from bursar.webhooks.memory import DeliveryMemory
+from bursar.webhooks.verification import Seen
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -29,7 +30,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def engine(url: str) -> Iterator[Engine]:
-    made = sa.create_engine(url)
+    made = open_engine(url, JOURNAL)
     yield made
     made.dispose()
 
@@ -70,13 +71,13 @@ def test_an_id_is_kept_as_long_as_it_was_asked_for(engine: Engine, name: str) ->
 def test_the_memory_outlives_its_process(engine: Engine, url: str, name: str) -> None:
     DeliveryMemory.open(engine).first(name, NOW)
     engine.dispose()
-    again = sa.create_engine(url)
+    again = open_engine(url, JOURNAL)
     assert not DeliveryMemory.open(again).first(name, NOW)
     again.dispose()
 
 
 def test_of_many_who_ask_at_once_one_is_first(url: str, name: str) -> None:
-    engines = [sa.create_engine(url) for _ in range(8)]
+    engines = [open_engine(url, JOURNAL) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         memories = list(pool.map(DeliveryMemory.open, engines))
         for turn in range(10):
@@ -87,7 +88,7 @@ def test_of_many_who_ask_at_once_one_is_first(url: str, name: str) -> None:
 
 
 def test_a_database_that_is_away_is_unavailable_and_does_not_show_its_address() -> None:
-    away = sa.create_engine("postgresql+psycopg://me:k3y-secret@127.0.0.1:1/none")
+    away = open_engine("postgresql+psycopg://me:k3y-secret@127.0.0.1:1/none", JOURNAL)
     with pytest.raises(JournalUnavailable) as caught:
         DeliveryMemory.open(away)
     assert "k3y-secret" not in f"{caught.value}{caught.value.hint}{DeliveryMemory(away)!r}"

@@ -136,7 +136,9 @@ def test_a_shell_takes_the_environment_as_it_is_printed(home):
             ["/bin/sh", "-c", script], capture_output=True, text=True, check=True
         )
         place.unlink()
-        wanted = world.environment
+        # Its journal is where the sandbox was found.
+        journal = str(place / "journal" / "journal.sqlite3")
+        wanted = world.environment | {"BURSAR_JOURNAL_URL": journal}
     lines = shell.stdout.splitlines()
     assert {f"{name}={value}" for name, value in wanted.items()} <= set(lines)
     assert not [line for line in lines if line.startswith(("AWS_PROFILE", "AWS_SESSION_TOKEN"))]

@@ -19,9 +19,9 @@ from bursar.sandbox.chain.compiler import _compile
 from bursar.sandbox.chain.deploy import _create2, first_account
 from bursar.sandbox.chain.token import transfer_data
 from bursar.sandbox.chain.userop import PACKED_TYPE, UserOperation
-from bursar.transfers.agreement import Agreement, compare
-from bursar.transfers.onchain import ChainWitness, Looking
-from bursar.transfers.settlement import Finding, Proof, Question, Verdict
+from bursar.settlement.agreement import Agreement, compare
+from bursar.settlement.chain_witness import ChainWitness, Looking
+from bursar.settlement.judgement import Finding, Proof, Question, Verdict
 from tests.e2e.payer import PAID, Payer
 from tests.e2e.standin import World
 from tests.fakes.owner import Owner

@@ -21,11 +21,13 @@ from bursar.sandbox.chain import Anvil, Contracts
 from bursar.sandbox.chain.anvil import free_port
 from bursar.sandbox.crossmint import StandInConfig, Webhook
 from bursar.sandbox.crossmint.webhooks import signature
-from bursar.transfers.onchain import ChainWitness
-from bursar.transfers.settlement import Finding
-from bursar.transfers.webhook_app import WebhookReceiver, serve, webhook_app
-from bursar.transfers.webhook_memory import DeliveryMemory
-from bursar.transfers.webhooks import Delivery, WebhookVerifier
+from bursar.settlement.chain_witness import ChainWitness
+from bursar.settlement.judgement import Finding
+from bursar.webhooks.app import WebhookReceiver, serve, webhook_app
+from bursar.sql.engine import open_engine
+from bursar.transfers.journal import JOURNAL
+from bursar.webhooks.memory import DeliveryMemory
+from bursar.webhooks.verification import Delivery, WebhookVerifier
 from tests.e2e.payer import Payer
 from tests.e2e.standin import World, configure, running
 from tests.e2e.test_settlement_on_chain import question
@@ -45,7 +47,7 @@ class Mailbox:
     stack: ExitStack = field(default_factory=ExitStack)
 
     def open(self, folder: Path) -> None:
-        engine = sa.create_engine(f"sqlite+pysqlite:///{folder}/deliveries.sqlite3")
+        engine = open_engine(f"{folder}/deliveries.sqlite3", JOURNAL)
         self.stack.callback(engine.dispose)
         verifier = Recording(self.arrived)
         receiver = WebhookReceiver(verifier, DeliveryMemory.open(engine), self.hints.append)

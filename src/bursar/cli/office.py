@@ -111,8 +111,8 @@ def office(
 
 def _witness(shell: Shell, stack: ExitStack, reading: Reading) -> Witness:
     """Return who tells whether a transfer was paid: with `chain.rpc_url` the chain as well."""
+    from bursar.settlement.chain_witness import ChainWitness, Looking
     from bursar.transfers.desk import NoWitness
-    from bursar.transfers.onchain import ChainWitness, Looking
     from bursar.transfers.witness import BothWitnesses
 
     settings = shell.config.chain

@@ -90,7 +90,7 @@ def _seen(
     reading: Reading,
 ) -> dict[str | None, int]:
     """Return what the chain shows to have been paid, by token, in base units: each operation asked about once."""
-    from bursar.transfers.onchain import ChainWitness
+    from bursar.settlement.chain_witness import ChainWitness
     from bursar.transfers.tally import paid_on_chain
 
     settings = shell.config.chain

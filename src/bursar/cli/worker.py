@@ -18,8 +18,8 @@ from bursar.errors import ConfigError
 
 if TYPE_CHECKING:
     from bursar.cli.office import Office
-    from bursar.transfers.webhooks import Delivery
     from bursar.transfers.worker import Round
+    from bursar.webhooks.verification import Delivery
 
 
 @click.command("worker")
@@ -87,9 +87,9 @@ def _receiving(shell: Shell, office: Office, where: str | None) -> Iterator[None
     if where is None:
         yield
         return
-    from bursar.transfers.webhook_app import WebhookReceiver, serve, webhook_app
-    from bursar.transfers.webhook_memory import DeliveryMemory
-    from bursar.transfers.webhooks import WebhookVerifier
+    from bursar.webhooks.app import WebhookReceiver, serve, webhook_app
+    from bursar.webhooks.memory import DeliveryMemory
+    from bursar.webhooks.verification import WebhookVerifier
 
     secrets = shell.config.crossmint.webhook_secrets
     if secrets is None:

@@ -114,15 +114,16 @@ def make_tables(engine: Engine, kept: Kept, make: Callable[[Connection], None]) 
 
 @contextmanager
 def _making(engine: Engine) -> Iterator[Connection]:
+    # One at a time: where two make a table at once, one of them would fail.
     with engine.connect() as connection:
         if is_sqlite(engine):
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            begin_writing(connection)
         else:
             if connection.exec_driver_sql("SHOW server_encoding").scalar() != "UTF8":
                 raise ConfigError(
                     "the database's encoding is not UTF8", hint="create one WITH ENCODING 'UTF8'"
                 )
-            # Where two make a table at once, one of them would fail.
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
         yield connection
         connection.commit()

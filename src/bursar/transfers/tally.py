@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from bursar.amounts import to_base_units
 from bursar.chains.evm import parse_address
 from bursar.review.actions import Transfer as Moved
+from bursar.settlement.chain_witness import ChainWitness
+from bursar.settlement.judgement import Finding, Question
 from bursar.transfers.batch import BatchTransfer
-from bursar.transfers.onchain import ChainWitness
 from bursar.transfers.reading import Reading
 from bursar.transfers.record import Transfer
-from bursar.transfers.settlement import Finding, Question
 from bursar.transfers.witness import chain_of
 
 

@@ -9,15 +9,15 @@ from typing import Final
 from bursar.crossmint.models import Transaction
 from bursar.errors import ConfigError
 from bursar.review.actions import Transfer as Moved
-from bursar.transfers.agreement import Agreement, Outcome, compare
+from bursar.settlement.agreement import Agreement, Outcome, compare
+from bursar.settlement.chain_witness import ChainWitness
+from bursar.settlement.judgement import Question, Verdict
 from bursar.transfers.batch import BatchTransfer
 from bursar.transfers.desk import MAY_LAND, Sight
 from bursar.transfers.intent import TransferIntent
 from bursar.transfers.journal import utc_now
-from bursar.transfers.onchain import ChainWitness
 from bursar.transfers.reading import Reading
 from bursar.transfers.record import Transfer
-from bursar.transfers.settlement import Question, Verdict
 from bursar.transfers.states import EventKind, Hold
 
 # For how long Crossmint may call paid what the chain has no trace of: nodes lag by seconds.

@@ -34,10 +34,10 @@ def test_aws_region_counts_where_nothing_else_says():
 
 
 def test_the_api_key_comes_from_the_environment_and_never_prints():
-    config = load_config(environ={"BURSAR_CROSSMINT_API_KEY": "sk_staging_secret"})
+    config = load_config(environ={"BURSAR_CROSSMINT_API_KEY": "sk_staging_k3y"})
     assert config.crossmint.api_key is not None
-    assert config.crossmint.api_key.get_secret_value() == "sk_staging_secret"
-    assert "secret" not in repr(config) + str(config) + config.model_dump_json()
+    assert config.crossmint.api_key.get_secret_value() == "sk_staging_k3y"
+    assert "k3y" not in repr(config) + str(config) + config.model_dump_json()
 
 
 def test_a_file_that_holds_an_api_key_is_refused_without_repeating_it(tmp_path):

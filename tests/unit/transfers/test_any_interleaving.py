@@ -81,7 +81,7 @@ class Interleaving(RuleBasedStateMachine):
         )
 
     # Who approves in Crossmint's console answers for it: nothing that the journal does not know or says is over,
-    # not while others cancel, and not what is another operation.
+    # not while others cancel or before everybody can see it, and not what is another operation.
     @precondition(
         lambda self: (
             self._waits()
@@ -96,6 +96,7 @@ class Interleaving(RuleBasedStateMachine):
         seen = self.world.transaction
         assert seen is not None
         self.confirmed = True
+        self.world.copies.clear()
         self.world.change(replace(seen, status="pending", approved=True))
 
     @precondition(lambda self: self.world.transaction is None)

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.errors import ChainError, ChainUnavailable, ConfigError
-from bursar.transfers.json_rpc import Bounds
-from bursar.transfers.onchain import ChainWitness, Looking
-from bursar.transfers.settlement import Finding
-from tests.unit.transfers.node import (
+from bursar.settlement.chain_witness import ChainWitness, Looking
+from bursar.settlement.json_rpc import Bounds
+from bursar.settlement.judgement import Finding
+from tests.unit.settlement.node import (
     BUNDLE,
     CHAIN,
     OTHERS,

@@ -12,9 +12,9 @@ from eth_utils.crypto import keccak
 
 from bursar.crossmint.limits import Clock
 from bursar.review.actions import Transfer
-from bursar.transfers.json_rpc import Bounds
-from bursar.transfers.onchain import ChainWitness, Looking
-from bursar.transfers.settlement import Question
+from bursar.settlement.chain_witness import ChainWitness, Looking
+from bursar.settlement.json_rpc import Bounds
+from bursar.settlement.judgement import Question
 from tests.unit.review.scene import OTHER, RECIPIENT, SPONSOR, THIEF, UNITS, USDC, WALLET
 
 ENTRY_POINT = "0x0000000071727De22E5E9d8BAf0edAc6f37da032"

@@ -13,16 +13,22 @@ from typing import Final, Self
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as NoConnectionLeft
+from sqlalchemy.engine import Connection, Engine
 
 from bursar.errors import ConfigError, JournalError, JournalUnavailable
+from bursar.sql import engine as sql
+from bursar.sql.faults import Kept, spoken_of
 
 # Svix tries for a little more than a day, and people press "resend" later than that.
 KEPT: Final = timedelta(days=7)
-# The name, a number, of the lock that is held while the table is made.
-_MAKING: Final = 0x62757277
+_MEMORY: Final = Kept(
+    "the memory of webhook deliveries",
+    JournalError,
+    JournalUnavailable,
+    JournalError,
+    JournalUnavailable,
+    "it needs SELECT, INSERT and DELETE on webhook_deliveries, and CREATE the first time",
+)
 
 _TABLE: Final = sa.Table(
     "webhook_deliveries",
@@ -33,7 +39,7 @@ _TABLE: Final = sa.Table(
 
 
 class DeliveryMemory:
-    """`bursar.transfers.webhooks.Seen` over a database. Threads and processes may share one."""
+    """`bursar.webhooks.verification.Seen` over a database. Threads and processes may share one."""
 
     def __init__(self, engine: Engine, kept: timedelta = KEPT) -> None:
         self._engine = engine
@@ -52,10 +58,7 @@ class DeliveryMemory:
         """
         if engine.dialect.name not in ("sqlite", "postgresql") or kept < timedelta(hours=1):
             raise ConfigError("deliveries are kept for an hour or more, in SQLite or PostgreSQL")
-        with _our_errors(), engine.begin() as connection:
-            if engine.dialect.name == "postgresql":  # where two make it at once, one would fail
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
-            _TABLE.metadata.create_all(connection, checkfirst=True)
+        sql.make_tables(engine, _MEMORY, _TABLE.metadata.create_all)
         return cls(engine, kept)
 
     def __repr__(self) -> str:
@@ -70,13 +73,12 @@ class DeliveryMemory:
             JournalUnavailable, JournalError: it is not known whether the id was remembered; ask again.
         """
         now = int(at.timestamp())
-        is_sqlite = self._engine.dialect.name == "sqlite"
-        insert = sqlite.insert(_TABLE) if is_sqlite else postgresql.insert(_TABLE)
+        insert = (sqlite if sql.is_sqlite(self._engine) else postgresql).insert(_TABLE)
         row = (
             insert.values(id=delivery, seen_at=now).on_conflict_do_nothing().returning(_TABLE.c.id)
         )
         old = sa.delete(_TABLE).where(_TABLE.c.seen_at < now - self._kept)
-        with _our_errors(), self._engine.begin() as connection:
+        with self._writing() as connection:
             connection.execute(old)
             return connection.execute(row).first() is not None
 
@@ -86,23 +88,12 @@ class DeliveryMemory:
         Raises:
             JournalUnavailable, JournalError: as `first`.
         """
-        with _our_errors(), self._engine.begin() as connection:
+        with self._writing() as connection:
             connection.execute(sa.delete(_TABLE).where(_TABLE.c.id == delivery))
 
-
-@contextmanager
-def _our_errors() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:  # its message has statements and addresses
-        raise _meaning(error) from None
-
-
-def _meaning(error: SQLAlchemyError) -> JournalError:
-    passing = isinstance(error, OperationalError | NoConnectionLeft)
-    if passing or (isinstance(error, DBAPIError) and error.connection_invalidated):
-        return JournalUnavailable(
-            "the memory of webhook deliveries could not be reached, or is full",
-            hint="the delivery will come again",
-        )
-    return JournalError(f"the memory of webhook deliveries failed ({type(error).__name__})")
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with spoken_of(_MEMORY), self._engine.connect() as connection:
+            sql.begin_writing(connection)
+            yield connection
+            connection.commit()

@@ -12,7 +12,7 @@ from typing import Final
 
 from bursar.crossmint.approvals import Status
 from bursar.errors import SettlementContradicted
-from bursar.transfers.settlement import Finding, Verdict
+from bursar.settlement.judgement import Finding, Verdict
 
 
 class Agreement(StrEnum):

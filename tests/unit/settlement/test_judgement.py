@@ -18,9 +18,9 @@ from bursar.errors import (
     RequestError,
 )
 from bursar.review.actions import Transfer
-from bursar.transfers.settlement import Finding, Proof, Question, Verdict
+from bursar.settlement.judgement import Finding, Proof, Question, Verdict
 from tests.unit.review.scene import FAKE_USDC, OTHER, RECIPIENT, SPONSOR, THIEF, UNITS, USDC, WALLET
-from tests.unit.transfers.node import (
+from tests.unit.settlement.node import (
     BUNDLE,
     CHAIN,
     ENTRY_POINT,

@@ -16,7 +16,7 @@ from bursar.chains.evm import checksum_address, keccak256
 from bursar.errors import ChainError
 from bursar.review.actions import Transfer
 from bursar.review.operation import ENTRY_POINT
-from bursar.transfers.answers import ASK_ANOTHER, Log, Receipt
+from bursar.settlement.answers import ASK_ANOTHER, Log, Receipt
 
 OPERATION_TOPIC: Final = keccak256(
     b"UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)"

@@ -24,7 +24,7 @@ from bursar.crossmint.limits import Clock
 from bursar.errors import ChainError, ConfigError
 from bursar.review.chains import chain_id
 from bursar.review.operation import ENTRY_POINT
-from bursar.transfers.answers import (
+from bursar.settlement.answers import (
     Log,
     Receipt,
     read_block_hash,
@@ -32,9 +32,9 @@ from bursar.transfers.answers import (
     read_quantity,
     read_receipt,
 )
-from bursar.transfers.json_rpc import Bounds, JsonRpc, NodeRefusal, refused
-from bursar.transfers.settlement import NOTHING, Question, Verdict, judge, once_final
-from bursar.transfers.turns import OPERATION_TOPIC, Turn, is_end_of
+from bursar.settlement.json_rpc import Bounds, JsonRpc, NodeRefusal, refused
+from bursar.settlement.judgement import NOTHING, Question, Verdict, judge, once_final
+from bursar.settlement.turns import OPERATION_TOPIC, Turn, is_end_of
 
 if TYPE_CHECKING:
     import httpx2

@@ -19,8 +19,8 @@ from bursar.chains.evm import parse_address
 from bursar.errors import DigestError, RequestError
 from bursar.review.actions import Transfer
 from bursar.review.chains import chain_id
-from bursar.transfers.answers import Receipt
-from bursar.transfers.turns import Turn, operations_in
+from bursar.settlement.answers import Receipt
+from bursar.settlement.turns import Turn, operations_in
 
 _SHOWN: Final = 3
 

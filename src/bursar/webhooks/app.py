@@ -38,7 +38,7 @@ from bursar.errors import (
     RequestTooLarge,
     WebhookRejected,
 )
-from bursar.transfers.webhooks import Delivery, Seen, WebhookVerifier, read_delivery
+from bursar.webhooks.verification import Delivery, Seen, WebhookVerifier, read_delivery
 
 # Crossmint's deliveries are a few kilobytes.
 LARGEST_BODY: Final = 256 * 1024

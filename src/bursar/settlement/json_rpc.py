@@ -18,8 +18,8 @@ from bursar import strict_json
 from bursar.crossmint.limits import Clock
 from bursar.crossmint.problems import retry_after
 from bursar.errors import ChainError, ChainUnavailable
+from bursar.settlement.endpoint import Endpoint
 from bursar.strict_json import NotStrictJson
-from bursar.transfers.endpoint import Endpoint
 
 if TYPE_CHECKING:
     import httpx2

@@ -7,8 +7,8 @@ import pytest
 
 from bursar.crossmint.approvals import Status
 from bursar.errors import SettlementContradicted
-from bursar.transfers.agreement import Agreement, compare
-from bursar.transfers.settlement import NOTHING, Finding, Verdict
+from bursar.settlement.agreement import Agreement, compare
+from bursar.settlement.judgement import NOTHING, Finding, Verdict
 
 PAID = Verdict(Finding.PAID, "paid exactly as asked", "0x1", 1)
 SHALLOW = Verdict(Finding.NOT_YET, "is not final", "0x1", 1)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from svix.webhooks import Webhook, WebhookVerificationError
 
 from bursar.errors import BursarError, ConfigError, RequestError, WebhookRejected
-from bursar.transfers.webhooks import Delivery, WebhookVerifier, read_delivery
+from bursar.webhooks.verification import Delivery, WebhookVerifier, read_delivery
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 Pairs = list[tuple[str, str]]
