@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx2
 import pytest
-import sqlalchemy as sa
 from pydantic import SecretStr, ValidationError
 from svix.webhooks import Webhook as Svix
 
@@ -23,9 +22,9 @@ from bursar.sandbox.crossmint import StandInConfig, Webhook
 from bursar.sandbox.crossmint.webhooks import signature
 from bursar.settlement.chain_witness import ChainWitness
 from bursar.settlement.judgement import Finding
-from bursar.webhooks.app import WebhookReceiver, serve, webhook_app
 from bursar.sql.engine import open_engine
 from bursar.transfers.journal import JOURNAL
+from bursar.webhooks.app import WebhookReceiver, serve, webhook_app
 from bursar.webhooks.memory import DeliveryMemory
 from bursar.webhooks.verification import Delivery, WebhookVerifier
 from tests.e2e.payer import Payer
