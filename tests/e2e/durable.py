@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,19 @@ from typing import Any
 from bursar.chains import evm
 from bursar.chains.evm import Scheme
 from bursar.crossmint.client import CrossmintClient
-from bursar.crossmint.limits import Limits
+from bursar.crossmint.limits import Clock, Limits
 from bursar.crossmint.locators import RecipientLocator, TokenLocator, WalletLocator
 from bursar.crossmint.requests import ExternalWallet, NewWallet
 from bursar.review.intent import Token
 from bursar.signer import SignedHash
 from bursar.signing_contract import BareSigner
 from bursar.transfers.desk import Desk, Tools
+from bursar.transfers.driving import drive
 from bursar.transfers.intent import TransferIntent, TransferType
 from bursar.transfers.journal import Journal, NewTransfer
 from bursar.transfers.reading import Reading
 from bursar.transfers.record import Key, Transfer
+from bursar.transfers.states import Step, next_step
 from tests.e2e.standin import World
 from tests.fakes.owner import Owner
 
@@ -112,12 +114,9 @@ class Bench:
         return self.standin.token.balance_of(recipient)
 
 
-def finish(desk: Desk, key: Key, sleep: Callable[[float], None], most: int = 400) -> Transfer:
-    """Take steps until the transfer is over or held."""
-    for _ in range(most):
-        found = desk.advance(key)
-        if found.wait is None:
-            return found.transfer
-        if found.wait:
-            sleep(min(found.wait, 0.05))
-    raise AssertionError(f"{key} does not come to an end: {desk.journal.get(key)}")
+def finish(desk: Desk, key: Key) -> Transfer:
+    """Drive a transfer until it is over or held, and look more often than one would."""
+    clock = Clock(sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
+    ended = drive(desk, key, clock=clock)
+    assert next_step(ended.standing) is Step.STOP, f"it does not come to an end: {ended}"
+    return ended

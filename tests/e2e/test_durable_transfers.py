@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def bench(standin: World, tmp_path: Path) -> Iterator[Bench]:
 def test_a_transfer_is_taken_to_its_end_step_by_step(bench: Bench) -> None:
     payee = Owner().address
     bench.record("rent", payee)
-    ended = finish(bench.desk(), bench.key("rent"), time.sleep)
+    ended = finish(bench.desk(), bench.key("rent"))
     assert ended.standing.stage is Stage.SETTLED, ended
     assert bench.paid(payee) == 2_500_000
     assert bench.signer.signed == 1

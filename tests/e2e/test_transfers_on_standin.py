@@ -1,17 +1,16 @@
-"""The client and the transfer's steps against the stand-in, with its faults, on a chain."""
+"""The client and the desk against the stand-in, with its faults, on a chain."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pytest
 
-from bursar.chains import evm
 from bursar.chains.evm import Scheme
 from bursar.crossmint.client import CrossmintClient
-from bursar.crossmint.limits import Limits
 from bursar.crossmint.locators import SignerLocator, UserLocator, WalletLocator
 from bursar.crossmint.requests import (
     Approval,
@@ -22,6 +21,7 @@ from bursar.crossmint.requests import (
     NewMessageSignature,
     NewSigner,
     NewTransaction,
+    NewTransfer,
     NewTypedDataSignature,
     NewWallet,
     UserDetails,
@@ -32,9 +32,7 @@ from bursar.errors import (
     ApprovalRejected,
     ComplianceInProgress,
     CrossmintAuth,
-    CrossmintConflict,
     CrossmintNotFound,
-    CrossmintOutcomeUnknown,
     RecipientDataMissing,
     RecipientPersonSanctioned,
     RecipientTypeUnsupported,
@@ -42,12 +40,10 @@ from bursar.errors import (
     TransactionFailed,
     Unverifiable,
 )
-from bursar.review.intent import Token
-from bursar.signer import SignedHash
-from bursar.signing_contract import BareSigner
-from bursar.transfers.intent import TransferIntent, TransferType
-from bursar.transfers.reading import Reading
-from bursar.transfers.steps import Patience, Treasurer
+from bursar.transfers.driving import drive
+from bursar.transfers.states import Hold, Stage, Step, next_step
+from bursar.transfers.steps import Patience
+from tests.e2e.durable import Bench, OwnerSigner, finish
 from tests.e2e.standin import World
 from tests.fakes.owner import Owner
 
@@ -55,63 +51,27 @@ QUICK = Patience(deadline=20, first_wait=0.05, longest_wait=0.2)
 USDC = "base-sepolia:usdc"
 
 
-class OwnerSigner:
-    """An `Owner` behind the signer seam; counts what it signs."""
-
-    def __init__(self) -> None:
-        self.owner = Owner()
-        self.signed = 0
-
-    @property
-    def address(self) -> str:
-        return self.owner.address
-
-    def sign_hash(self, message_hash: bytes, scheme: Scheme) -> SignedHash:
-        self.signed += 1
-        digest = evm.digest_of(message_hash, scheme)
-        signature = self.owner.sign(digest, raw=True)
-        return SignedHash(
-            evm.parse_signature(signature, digest, self.address), digest, self.address, "local"
-        )
-
-
 @pytest.fixture
-def signer() -> OwnerSigner:
-    return OwnerSigner()
-
-
-@pytest.fixture
-def client(standin: World) -> Iterator[CrossmintClient]:
-    key = standin.config.api_keys[0].key.get_secret_value()
-    with CrossmintClient(key, base_url=standin.config.url, limits=Limits(timeout=2)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def wallet(client: CrossmintClient, standin: World, signer: OwnerSigner) -> WalletLocator:
+def bench(standin: World, tmp_path: Path) -> Iterator[Bench]:
     """A treasury of this test's own that holds 100 USDC."""
-    alias = f"treasury-{signer.address[2:12]}"
-    request = NewWallet(admin_signer=ExternalWallet(address=signer.address), alias=alias)
-    made = client.create_wallet(request)
-    standin.token.mint(made.address, 100_000_000)
-    return WalletLocator.treasury(alias)
+    made = Bench.make(standin, tmp_path / "journal.sqlite3")
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def treasurer(standin: World) -> Callable[..., Treasurer]:
-    """Make a treasurer who knows this chain's USDC and wallet factory."""
-    usdc = Token(standin.contracts.usdc, "USDC", 6)
-    reading = Reading.of(None, {USDC: usdc}, frozenset({standin.contracts.kernel_factory}))
+def client(bench: Bench) -> CrossmintClient:
+    return bench.client
 
-    def make(
-        client: CrossmintClient,
-        signer: OwnerSigner,
-        patience: Patience,
-        scheme: Scheme = Scheme.EIP191,
-    ) -> Treasurer:
-        return Treasurer(client, BareSigner(signer), scheme, patience, reading)
 
-    return make
+@pytest.fixture
+def signer(bench: Bench) -> OwnerSigner:
+    return bench.signer
+
+
+@pytest.fixture
+def wallet(bench: Bench) -> WalletLocator:
+    return bench.wallet
 
 
 def person(client: CrossmintClient, name: str, country: str = "GB") -> str:
@@ -127,96 +87,69 @@ def person(client: CrossmintClient, name: str, country: str = "GB") -> str:
     ).address
 
 
-def intent(
-    wallet: WalletLocator, recipient: str, amount: str = "2.5", **more: str
-) -> TransferIntent:
-    transfer_id = more.get("transfer_id", f"t-{Owner().address}")
-    return TransferIntent.parse(
-        transfer_id, wallet=str(wallet), token=USDC, recipient=recipient, amount=amount
-    )
-
-
-def direct(wallet: WalletLocator, recipient: str, amount: str = "2.5") -> TransferIntent:
-    made = intent(wallet, recipient, amount)
-    return TransferIntent(
-        made.id, made.wallet, made.token, made.recipient, made.amount, TransferType.DIRECT
-    )
-
-
-def test_a_regulated_transfer_pays_exactly_once(client, wallet, signer, standin, treasurer):
-    ada = person(client, "Ada Lovelace")
-    paying, asked = treasurer(client, signer, QUICK), intent(wallet, ada)
-    payment = paying.send(asked)
-    again = paying.send(asked)
-    assert payment.transaction.id == again.transaction.id
-    assert standin.token.balance_of(ada) == 2_500_000
-    assert signer.signed == 1
-    history = client.iter_transfers(
-        wallet, HistoryQuery(chain="base-sepolia", tokens=("usdc",), limit=1)
-    )
+def test_a_regulated_transfer_pays_exactly_once(bench):
+    ada = person(bench.client, "Ada Lovelace")
+    bench.record("rent", ada, direct=False)
+    ended = finish(bench.desk(), bench.key("rent"))
+    assert bench.record("rent", ada, direct=False) == ended
+    assert finish(bench.desk(), bench.key("rent")) == ended
+    assert bench.paid(ada) == 2_500_000
+    assert bench.signer.signed == 1
+    query = HistoryQuery(chain="base-sepolia", tokens=("usdc",), limit=1)
+    history = bench.client.iter_transfers(bench.wallet, query)
     assert [past.succeeded for past in history if past.type == "wallets.transfer.out"] == [True]
 
 
 @pytest.mark.parametrize("scheme", list(Scheme))
-def test_the_chain_accepts_both_schemes(client, wallet, signer, standin, scheme, treasurer):
-    recipient = Owner().address
-    treasurer(client, signer, QUICK, scheme).send(direct(wallet, recipient))
-    assert standin.token.balance_of(recipient) == 2_500_000
+def test_the_chain_accepts_both_schemes(bench, scheme):
+    payee = Owner().address
+    bench.record("rent", payee)
+    finish(bench.desk(scheme=scheme), bench.key("rent"))
+    assert bench.paid(payee) == 2_500_000
 
 
+@pytest.mark.parametrize("operation", ["transfers.create", "transactions.approve"])
 @pytest.mark.parametrize("kind", ["error_before", "error_after", "drop_before", "drop_after"])
-def test_a_create_whose_answer_is_lost_is_unknown_and_the_same_id_never_pays_twice(
-    client, wallet, signer, standin, kind, treasurer
-):
-    recipient = Owner().address
-    paying, asked = treasurer(client, signer, QUICK), direct(wallet, recipient)
-    standin.fault("transfers.create", kind)
-    with pytest.raises(CrossmintOutcomeUnknown):
-        paying.send(asked)
-    assert signer.signed == 0
-    paying.send(asked)
-    assert standin.token.balance_of(recipient) == 2_500_000
-    assert len(client.list_transactions(wallet)) == 1
+def test_an_answer_that_is_lost_is_looked_for_and_nothing_is_paid_twice(bench, operation, kind):
+    payee = Owner().address
+    bench.record("rent", payee)
+    bench.standin.fault(operation, kind)
+    ended = finish(bench.desk(), bench.key("rent"))
+    assert ended.standing.stage is Stage.SETTLED
+    assert bench.paid(payee) == 2_500_000
+    assert bench.signer.signed == 1
+    assert len(bench.client.list_transactions(bench.wallet)) == 1
 
 
-@pytest.mark.parametrize("kind", ["error_before", "error_after", "drop_before", "drop_after"])
-def test_an_approval_whose_answer_is_lost_pays_once_when_repeated(
-    client, wallet, signer, standin, kind, treasurer
-):
-    recipient = Owner().address
-    paying, asked = treasurer(client, signer, QUICK), direct(wallet, recipient)
-    standin.fault("transactions.approve", kind)
-    with pytest.raises(CrossmintOutcomeUnknown):
-        paying.send(asked)
-    assert paying.send(asked).transaction.succeeded
-    assert standin.token.balance_of(recipient) == 2_500_000
+def test_reads_that_break_are_repeated_unseen(bench):
+    payee = Owner().address
+    bench.record("rent", payee)
+    bench.standin.fault("transactions.get", "drop_before", count=2)
+    finish(bench.desk(), bench.key("rent"))
+    assert bench.paid(payee) == 2_500_000
 
 
-def test_reads_that_break_are_repeated_unseen(client, wallet, signer, standin, treasurer):
-    recipient = Owner().address
-    standin.fault("transactions.get", "drop_before", count=2)
-    treasurer(client, signer, QUICK).send(direct(wallet, recipient))
-    assert standin.token.balance_of(recipient) == 2_500_000
+def test_a_message_that_is_not_the_user_operations_hash_is_not_signed(bench):
+    bench.record("rent")
+    bench.standin.fault("transfers.create", "tamper", tamper="message")
+    desk = bench.desk()
+    ended = finish(desk, bench.key("rent"))
+    assert ended.standing.hold is Hold.TROUBLE
+    assert isinstance(desk.trouble_of(ended), Unverifiable)
+    assert bench.signer.signed == 0
 
 
-def test_a_message_that_is_not_the_user_operations_hash_is_not_signed(
-    client, wallet, signer, standin, treasurer
-):
-    standin.fault("transfers.create", "tamper", tamper="message")
-    with pytest.raises(Unverifiable):
-        treasurer(client, signer, QUICK).send(direct(wallet, Owner().address))
-    assert signer.signed == 0
-
-
-def test_the_same_id_for_another_payment_is_a_conflict(client, wallet, signer, treasurer):
-    paying, asked = treasurer(client, signer, QUICK), direct(wallet, Owner().address)
-    paying.send(asked)
-    other = TransferIntent(
-        asked.id, asked.wallet, asked.token, asked.recipient, "3", TransferType.DIRECT
+def test_the_same_key_for_another_payment_is_a_conflict(bench):
+    """Another journal, as of another machine, does not know that the id is taken; Crossmint does."""
+    first = bench.intent("rent", Owner().address)
+    body = NewTransfer(
+        token=first.token, recipient=first.recipient, amount="3", signer=bench.desk().locator
     )
-    with pytest.raises(CrossmintConflict):
-        paying.send(other)
-    assert signer.signed == 1
+    bench.client.create_transfer(bench.wallet, body, idempotency_key=first.id)
+    bench.record("rent")
+    ended = finish(bench.desk(), bench.key("rent"))
+    assert ended.standing.stage is Stage.FAILED
+    assert bench.signer.signed == 0
 
 
 @pytest.mark.parametrize(
@@ -224,55 +157,61 @@ def test_the_same_id_for_another_payment_is_a_conflict(client, wallet, signer, t
     [
         ("Sam Sanctioned", "GB", RecipientPersonSanctioned),
         ("Wanda Watched", "GB", RecipientWalletSanctioned),
-        ("Percy Pending", "GB", ComplianceInProgress),
     ],
 )
-def test_a_person_who_fails_a_check_leaves_nothing_to_sign(
-    client, wallet, signer, name, country, error, treasurer
-):
-    impatient = Patience(deadline=0)
-    with pytest.raises(error):
-        treasurer(client, signer, impatient).send(intent(wallet, person(client, name, country)))
-    assert signer.signed == 0
+def test_a_person_who_fails_a_check_leaves_nothing_to_sign(bench, name, country, error):
+    bench.record("rent", person(bench.client, name, country), direct=False)
+    ended = finish(bench.desk(), bench.key("rent"))
+    assert ended.standing.stage is Stage.FAILED
+    assert ended.standing.code == error.code
+    assert bench.signer.signed == 0
 
 
-def test_a_wallet_without_a_registered_person_cannot_be_paid_a_regulated_transfer(
-    client, wallet, signer, treasurer
-):
-    paying = treasurer(client, signer, QUICK)
-    with pytest.raises(RecipientTypeUnsupported):
-        paying.send(intent(wallet, Owner().address))
+def test_checks_that_are_still_running_are_waited_for(bench):
+    bench.record("rent", person(bench.client, "Percy Pending"), direct=False)
+    ended = drive(bench.desk(), bench.key("rent"), deadline=0)
+    assert ended.standing.code == ComplianceInProgress.code
+    assert ended.standing.retry_at
+    assert next_step(ended.standing) is Step.CREATE
+    assert bench.signer.signed == 0
+
+
+def test_a_wallet_without_a_registered_person_cannot_be_paid_a_regulated_transfer(bench):
     user = UserLocator("email", f"{Owner().address}@example.com")
-    unknown = client.create_wallet(
+    unknown = bench.client.create_wallet(
         NewWallet(admin_signer=EmailSigner(email=user.value), owner=user)
     )
-    with pytest.raises(RecipientDataMissing):
-        paying.send(intent(wallet, unknown.address))
-    assert signer.signed == 0
+    bench.record("nobody", direct=False)
+    bench.record("unknown", unknown.address, direct=False)
+    desk = bench.desk()
+    ended = [finish(desk, bench.key(each)) for each in ("nobody", "unknown")]
+    codes = [each.standing.code for each in ended]
+    assert codes == [RecipientTypeUnsupported.code, RecipientDataMissing.code]
+    assert bench.signer.signed == 0
 
 
-def test_more_than_the_wallet_holds_cannot_be_started(client, wallet, signer, treasurer):
-    with pytest.raises(TransactionFailed):
-        treasurer(client, signer, QUICK).send(direct(wallet, Owner().address, "100000"))
-    assert signer.signed == 0
+def test_more_than_the_wallet_holds_cannot_be_started(bench):
+    bench.record("rent", amount="100000")
+    ended = finish(bench.desk(), bench.key("rent"))
+    assert ended.standing.code == TransactionFailed.code
+    assert bench.signer.signed == 0
 
 
-def test_a_signature_by_another_key_is_rejected_and_a_second_one_is_not_needed(
-    client, wallet, signer, treasurer
-):
-    paying, asked = treasurer(client, signer, QUICK), direct(wallet, Owner().address)
+def test_a_signature_by_another_key_is_rejected_and_a_second_one_is_not_needed(bench):
+    client, wallet, who = bench.client, bench.wallet, bench.desk().locator
     request = NewTransaction(calls=(ContractCall(to=Owner().address),), chain="base-sepolia")
-    made = client.create_transaction(wallet, request, idempotency_key=f"x-{asked.id}")
-    message = bytes.fromhex(made.pending_for(paying.locator).message[2:])
-    foreign = Approval(signer=str(paying.locator), signature="0x" + Owner().sign(message).hex())
+    made = client.create_transaction(wallet, request, idempotency_key=f"x-{bench.address}")
+    message = bytes.fromhex(made.pending_for(who).message[2:])
+    foreign = Approval(signer=str(who), signature="0x" + Owner().sign(message).hex())
     with pytest.raises(ApprovalRejected):
         client.approve_transaction(wallet, made.id, [foreign])
-    payment = paying.send(asked)
+    bench.record("rent")
+    ended = finish(bench.desk(), bench.key("rent"))
     late = Approval(
         signer=str(SignerLocator.external_wallet(Owner().address)), signature="0x" + "1b" * 65
     )
     with pytest.raises((ApprovalAlreadyComplete, ApprovalRejected)):
-        client.approve_transaction(wallet, payment.transaction.id, [late])
+        client.approve_transaction(wallet, ended.standing.known["transaction"], [late])
 
 
 def test_a_signer_is_added_by_approval_seen_and_removed(client, wallet, signer):

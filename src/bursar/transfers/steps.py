@@ -1,7 +1,7 @@
 """The steps of one transfer, in order: start, sign, approve, settle. Each may be repeated safely.
 
-A plain sequence, for one process that stays alive. Nothing is stored here: Crossmint holds the transaction, and
-the caller's id is the idempotency key that leads back to it.
+Nothing is stored here: Crossmint holds the transaction, and the caller's id is the idempotency key that leads back
+to it. `desk.py` takes them one by one and writes down what came of each.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from bursar.crossmint.requests import Approval, NewTransfer
 from bursar.errors import (
     ApprovalAlreadyComplete,
     ApprovalAlreadySubmitted,
-    ComplianceInProgress,
     IntentMismatch,
     MalformedSignature,
     SettlementTimeout,
@@ -27,11 +26,9 @@ from bursar.errors import (
 )
 from bursar.review.intent import BatchIntent
 from bursar.review.report import Review
-from bursar.signer import SignedHash
 from bursar.signing_contract import Answer, TransactionRequest, TransactionSigner
 from bursar.transfers.batch import BatchTransfer, new_transaction, require_batch
 from bursar.transfers.intent import TransferIntent, message_to_sign, require_match
-from bursar.transfers.reading import Reading
 
 Report = Callable[[str], None]
 
@@ -45,15 +42,6 @@ class Patience:
     longest_wait: float = 5.0
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-
-
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """A transfer that landed, with what it takes to account for it."""
-
-    intent: TransferIntent
-    transaction: Transaction
-    answer: Answer | None
 
 
 def start(
@@ -101,27 +89,6 @@ def start_batch(
     transaction = client.create_transaction(batch.wallet, body, idempotency_key=batch.id)
     require_batch(transaction, meant, sender)
     return transaction
-
-
-def start_when_cleared(
-    client: CrossmintClient, intent: TransferIntent, signer: SignerLocator, patience: Patience
-) -> Transaction:
-    """Do `start`, and again while Crossmint says that identity checks are still running. One GET more.
-
-    Raises:
-        ComplianceInProgress: they still were when patience ran out.
-    """
-    sender = client.get_wallet(intent.wallet).address
-    started = patience.now()
-    wait = patience.first_wait
-    while True:
-        try:
-            return start(client, intent, signer, sender)
-        except ComplianceInProgress:
-            if patience.now() - started + wait > patience.deadline:
-                raise
-        patience.sleep(wait)
-        wait = min(wait * 2, patience.longest_wait)
 
 
 def sign(
@@ -213,60 +180,3 @@ def settle(
             )
         patience.sleep(wait)
         wait = min(wait * 1.5, patience.longest_wait)
-
-
-@dataclass(frozen=True, slots=True)
-class Treasurer:
-    """Everything one payment needs: Crossmint, who signs and how, and how long to wait.
-
-    `reading` says what tokens' names mean. `agree` is shown the review before anything is signed, and raises where
-    the payment is not to be made after all.
-    """
-
-    client: CrossmintClient
-    signer: TransactionSigner
-    scheme: Scheme = Scheme.EIP191
-    patience: Patience = Patience()
-    reading: Reading = Reading()  # noqa: RUF009  a frozen value
-    agree: Callable[[Review], None] = lambda _review: None
-
-    @property
-    def locator(self) -> SignerLocator:
-        """The signer as Crossmint names it."""
-        return SignerLocator.external_wallet(self.signer.address)
-
-    def send(self, intent: TransferIntent, report: Report = lambda _step: None) -> Payment:
-        """Do all steps of a transfer and return the payment once it landed.
-
-        Repeating it with the same intent never pays twice: it picks up wherever the first one stopped.
-
-        Raises:
-            BursarError: whatever a step raises; the intent's id leads back to what was done.
-        """
-        report("asking Crossmint for the transfer")
-        transaction = start_when_cleared(self.client, intent, self.locator, self.patience)
-        answer = None
-        if not (transaction.is_final or transaction.submitted_by(self.locator)):
-            sender = self.client.get_wallet(intent.wallet).address
-            found = self.reading.review(transaction, intent, str(self.locator), sender)
-            self.agree(found)
-            report(f"signing: {found.sentence}")
-            answer = sign(transaction, found, self.signer, self.scheme, intent.id)
-            report("handing in the approval")
-            self.approve(intent.wallet, transaction, answer.signed)
-        settled = settle(
-            self.client,
-            intent.wallet,
-            transaction.id,
-            self.patience,
-            lambda status: report(f"waiting: {status}"),
-        )
-        return Payment(intent, settled, answer)
-
-    def approve(
-        self, wallet: WalletLocator, transaction: Transaction, signed: SignedHash
-    ) -> Transaction:
-        """Hand in a signature for a transaction, under the locator Crossmint wrote."""
-        pending = transaction.pending_for(self.locator)
-        approval = Approval(signer=pending.locator, signature=signed.signature.to_hex())
-        return approve(self.client, wallet, transaction.id, approval)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import coincurve
@@ -15,11 +14,7 @@ from bursar.crossmint.locators import SignerLocator, WalletLocator
 from bursar.crossmint.models import Transaction
 from bursar.crossmint.requests import Approval
 from bursar.errors import (
-    ComplianceInProgress,
-    CrossmintOutcomeUnknown,
-    IntentMismatch,
     MalformedSignature,
-    RecipientPersonSanctioned,
     SettlementTimeout,
     TransactionFailed,
     WrongKey,
@@ -29,16 +24,12 @@ from bursar.review.report import Review
 from bursar.sandbox.chain import kernel
 from bursar.sandbox.chain.token import transfer_data
 from bursar.signer import SignedHash
-from bursar.signing_contract import BareSigner
-from bursar.transfers.intent import TransferIntent
 from bursar.transfers.reading import Reading
 from bursar.transfers.steps import (
     Patience,
-    Treasurer,
     approve,
     proved_approval,
     settle,
-    start_when_cleared,
 )
 from tests.unit.review import scene
 
@@ -164,127 +155,6 @@ def signer() -> LocalSigner:
 @pytest.fixture
 def crossmint(signer: LocalSigner) -> Crossmint:
     return Crossmint(f"external-wallet:{signer.address}")
-
-
-@pytest.fixture
-def send(signer: LocalSigner, crossmint: Crossmint) -> Callable[[], Any]:
-    def run() -> Any:
-        with crossmint.client() as client:
-            treasurer = Treasurer(
-                client,
-                BareSigner(signer),
-                patience=Clock().patience(),
-                reading=READING,
-                agree=crossmint.reviews.append,
-            )
-            return treasurer.send(intent())
-
-    return run
-
-
-def intent() -> TransferIntent:
-    return TransferIntent.parse(
-        "payroll:1",
-        wallet=str(WALLET),
-        token="base-sepolia:usdc",
-        recipient=RECIPIENT,
-        amount="25.00",
-    )
-
-
-def test_a_transfer_is_signed_once_approved_once_and_seen_to_land(send, signer, crossmint):
-    payment = send()
-    assert payment.transaction.succeeded
-    assert signer.asked == [(bytes.fromhex(HASH[2:]), Scheme.EIP191)]
-    [found] = crossmint.reviews
-    assert found.sentence.startswith(
-        f"pay 25 USDC (token {scene.USDC}) to {RECIPIENT} on base-sepolia"
-    )
-    [submitted] = crossmint.submitted
-    assert submitted["signature"] == payment.answer.signed.signature.to_hex()
-    assert submitted["signer"] == crossmint.signer
-    assert list(crossmint.created) == ["payroll:1"]
-
-
-def test_repeating_a_transfer_that_landed_signs_nothing(send, signer, crossmint):
-    send()
-    again = send()
-    assert again.transaction.succeeded
-    assert again.answer is None
-    assert len(signer.asked) == 1
-    assert crossmint.calls.count("POST approvals") == 1
-
-
-def test_a_transaction_with_another_amount_is_not_signed(send, signer, crossmint):
-    crossmint.amount = "250"
-    with pytest.raises(IntentMismatch):
-        send()
-    assert signer.asked == []
-
-
-def test_a_transaction_that_does_something_else_than_it_says_is_not_signed(signer, crossmint):
-    theft = scene.doing(kernel.Call(scene.USDC, 0, transfer_data(scene.THIEF, 25_000_000)))
-    honest = crossmint.body
-
-    def altered(**advance: bool) -> Any:
-        body = honest(**advance)
-        body["onChain"] = theft["onChain"]
-        for entry in body["approvals"]["pending"]:
-            entry["message"] = theft["onChain"]["userOperationHash"]
-        return body
-
-    crossmint.body = altered
-    with crossmint.client() as client, pytest.raises(IntentMismatch, match="its recipient is"):
-        Treasurer(client, BareSigner(signer), patience=Clock().patience(), reading=READING).send(
-            intent()
-        )
-    assert signer.asked == []
-
-
-def test_a_payment_that_is_not_agreed_to_is_not_signed(signer, crossmint):
-    class No(Exception):
-        pass
-
-    def no(_found: Review) -> None:
-        raise No
-
-    with crossmint.client() as client, pytest.raises(No):
-        Treasurer(
-            client, BareSigner(signer), patience=Clock().patience(), reading=READING, agree=no
-        ).send(intent())
-    assert signer.asked == []
-
-
-def test_a_recipient_who_fails_screening_leaves_nothing_to_sign(send, signer, crossmint):
-    problem = {"error": {"reason": "recipient_person_sanctioned", "message": "no"}}
-    crossmint.before = [httpx2.Response(400, json=problem)]
-    with pytest.raises(RecipientPersonSanctioned):
-        send()
-    assert signer.asked == []
-
-
-def test_an_unknown_outcome_of_the_create_is_not_repeated(send, signer, crossmint):
-    crossmint.before = [httpx2.Response(502, text="bad gateway")]
-    with pytest.raises(CrossmintOutcomeUnknown):
-        send()
-    assert crossmint.calls[1:] == ["POST transfers"]
-    assert signer.asked == []
-
-
-def test_identity_checks_that_are_still_running_are_waited_for(signer, crossmint):
-    running = {
-        "error": {"reason": "kyc", "message": "User KYC in progress, retry in a few seconds"}
-    }
-    crossmint.before = [httpx2.Response(400, json=running)] * 3
-    clock = Clock()
-    with crossmint.client() as client:
-        who = SignerLocator.external_wallet(signer.address)
-        found = start_when_cleared(client, intent(), who, clock.patience())
-        assert found.id == "tx-1"
-        assert clock.time > 0
-        crossmint.before = [httpx2.Response(400, json=running)] * 100
-        with pytest.raises(ComplianceInProgress):
-            start_when_cleared(client, intent(), who, clock.patience(deadline=20))
 
 
 def test_an_approval_handed_in_before_is_read_not_repeated(crossmint):
