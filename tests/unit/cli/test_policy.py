@@ -29,8 +29,11 @@ DAILY = '[[limits]]\nper = "day"\ntoken = "usdc"\namount = "500"\n'
 def run(*arguments: object) -> int:
     """Run the group as the program does; returns the exit status."""
     shell = Shell(json="--json" in arguments)
+    # As from above: a command remembers the first that it is called with.
+    names = ["-h", "--help"]
+    given = [str(each) for each in arguments]
     try:
-        status = command.main([str(each) for each in arguments], standalone_mode=False, obj=shell)
+        status = command.main(given, standalone_mode=False, obj=shell, help_option_names=names)
     except BursarError as problem:
         return report(shell, problem)
     return status if isinstance(status, int) else 0
