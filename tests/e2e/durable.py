@@ -84,9 +84,11 @@ class Bench:
         factory = frozenset({self.standin.contracts.kernel_factory})
         return Reading.of(None, {USDC: usdc}, factory)
 
+    def tools(self, **more: Any) -> Tools:
+        return Tools(self.client, BareSigner(self.signer), reading=self.reading(), **more)
+
     def desk(self, **more: Any) -> Desk:
-        tools = Tools(self.client, BareSigner(self.signer), reading=self.reading(), **more)
-        return Desk(self.journal, tools)
+        return Desk(self.journal, self.tools(**more))
 
     def key(self, transfer_id: str) -> Key:
         # An idempotency key is the project's, which all tests share.
