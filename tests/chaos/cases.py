@@ -58,11 +58,15 @@ class Case:
     def __str__(self) -> str:
         return ", then ".join(self.kills)
 
-    @property
-    def most_signatures(self) -> int:
-        """How many signatures it may take: one, and one more where it died before it could know of the first."""
+    def most_signatures(self, resumed_by: int) -> int:
+        """How many signatures it may take, all over one digest: one for each who cannot know of another's.
+
+        That is whoever signs at last, whoever died between signing and writing it down, and of several who resume
+        it all but one: a process that is silent for long is taken for dead, while it may be signing.
+        """
         names = [kill.partition("@")[0] for kill in self.kills]
-        return 1 + sum(name in _UNNOTICED or name.startswith("engine") for name in names)
+        unnoticed = sum(name in _UNNOTICED or name.startswith("engine") for name in names)
+        return 1 + unnoticed + (resumed_by - 1)
 
 
 def own_points() -> list[str]:

@@ -19,7 +19,7 @@ import dbos  # noqa: F401  read once, before the forks
 
 from bursar.crossmint.client import CrossmintClient
 from bursar.crossmint.limits import Limits
-from bursar.errors import BursarError, JournalUnavailable
+from bursar.errors import JournalUnavailable
 from bursar.review.intent import Token
 from bursar.signing_contract import BareSigner
 from bursar.transfers.desk import Desk, Tools
@@ -28,15 +28,15 @@ from bursar.transfers.reading import Reading
 from bursar.transfers.record import Key
 from bursar.transfers.states import Step, next_step
 from bursar.transfers.workflow import Runner, Work
-from tests.chaos.plan import Plan
+from tests.chaos.plan import AWAY, Plan
 from tests.chaos.points import Points
 from tests.chaos.seams import WatchedSigner, WatchedTransport, watch_databases
-from tests.e2e.durable import USDC, OwnerSigner
+from tests.e2e.durable import PATIENCE, USDC, OwnerSigner
 from tests.fakes.owner import Owner
 
 _ROUNDS = 6
 # The stand-in counts nobody's calls.
-_LIMITS = Limits(writes_per_minute=100_000, reads_per_minute=100_000, timeout=5)
+_LIMITS = Limits(writes_per_minute=100_000, reads_per_minute=100_000, timeout=PATIENCE)
 
 
 def carry_out(plan: Plan) -> None:
@@ -73,8 +73,9 @@ def _drive(runner: Runner, keys: list[Key], deadline: float) -> None:
     end = time.monotonic() + deadline
     for key in keys:
         runner.start(key)
-    for key in keys:
-        runner.run(key, deadline=max(0.0, end - time.monotonic()))
+    ends = [runner.run(key, deadline=max(0.0, end - time.monotonic())) for key in keys]
+    if late := [each.id for each in ends if next_step(each.standing) is not Step.STOP]:
+        raise TimeoutError(f"{late} came to no end in {deadline} seconds")
 
 
 def _work(runner: Runner, keys: list[Key], deadline: float) -> None:
@@ -104,9 +105,9 @@ def _is_over(runner: Runner, key: Key, drive: Callable[[Key], object]) -> bool:
 def _end(plan: Plan) -> int:
     try:
         carry_out(plan)
-    except BursarError as error:
+    except JournalUnavailable as error:
         sys.stderr.write(f"{error.code}: {error.message}\n")
-        return 3
+        return AWAY
     except BaseException:  # noqa: BLE001  said, not swallowed
         traceback.print_exc()
         return 4

@@ -26,7 +26,7 @@ class Driver:
     pid: int
 
     def kill(self) -> None:
-        """Kill it, unless it has ended: its id is nobody else's before `wait`."""
+        """Kill it, unless it has ended."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
 
@@ -36,28 +36,39 @@ class Driver:
 
 
 class Nursery:
-    """Starts drivers, one at a time. What they say goes to the file `log`."""
+    """Starts drivers, one at a time. What they say goes to the file `log`.
+
+    Whoever gave up waiting for a driver finds a new process for the next one, not the old one's answers.
+    """
 
     def __init__(self, log: Path) -> None:
         self._log = log
-        self._driver: Driver | None = None
-        with log.open("ab") as errors:
-            self._process = subprocess.Popen(
+        self._is_busy = False
+        self._process = self._begin()
+
+    def _begin(self) -> subprocess.Popen[str]:
+        with self._log.open("ab") as errors:
+            return subprocess.Popen(
                 [sys.executable, "-m", "tests.chaos.driver"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=_ROOT,
                 text=True,
+                # A group of its own: the drivers end with it.
+                start_new_session=True,
             )
 
     def start(self, plan: Plan) -> Driver:
         """Start a driver for a plan."""
+        if self._is_busy:
+            self._end()
+            self._process = self._begin()
+        self._is_busy = True
         assert self._process.stdin is not None
         self._process.stdin.write(plan.to_line())
         self._process.stdin.flush()
-        self._driver = Driver(self, self._read())
-        return self._driver
+        return Driver(self, self._read())
 
     def run(self, plan: Plan) -> int:
         """Carry out a plan, and return how it ended."""
@@ -66,7 +77,7 @@ class Nursery:
     def ended(self) -> int:
         """Wait for the driver's end, and return its exit status."""
         status = self._read()
-        self._driver = None
+        self._is_busy = False
         return status
 
     @property
@@ -89,9 +100,14 @@ class Nursery:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._driver is not None:
-            self._driver.kill()
+        self._end()
+
+    def _end(self) -> None:
+        # Not waited for yet, so the group's id is nobody else's.
+        os.killpg(self._process.pid, signal.SIGKILL)
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
-            pipe.close()
+            with suppress(BrokenPipeError):
+                pipe.close()
         self._process.wait()
+        self._is_busy = False

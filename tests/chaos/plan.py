@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Final, Self
+
+# How a driver ends that could not reach the journal: whoever sent it sends it again.
+AWAY: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Plan:
     passed: str | None = None
     kill: str | None = None
     workers: int | None = None
-    deadline: float = 60.0
+    deadline: float = 400.0
 
     def to_line(self) -> str:
         return json.dumps(asdict(self)) + "\n"

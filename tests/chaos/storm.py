@@ -28,6 +28,7 @@ from bursar.transfers.record import Key, Transfer
 from bursar.transfers.states import FINAL, Stage
 from tests.chaos.ground import STORES, database, ground, nurseries
 from tests.chaos.nursery import KILLED, Nursery
+from tests.chaos.plan import AWAY
 from tests.chaos.scene import UNITS, Scene
 
 _LANES = 4
@@ -57,6 +58,7 @@ class Outcome:
     crashes: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     lives: int = 0
+    gave_up: int = 0
     transfers: int = 0
     stages: Counter[str] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
@@ -140,6 +142,8 @@ class Storm:
                 self.outcome.lives += 1
                 if status == KILLED:
                     self.outcome.crashes["at a point" if by_itself else "from outside"] += 1
+                elif status == AWAY:
+                    self.outcome.gave_up += 1
                 elif status:
                     self.outcome.wrong[f"driver {driver.pid}"] = nursery.said
 
@@ -240,6 +244,7 @@ def _options() -> argparse.Namespace:
 def _tell(out: Outcome) -> None:
     rows = {
         "crashes": f"{out.crashed} of {out.lives} processes ({_counts(out.crashes)})",
+        "found no journal": f"{out.gave_up} processes",
         "faults at Crossmint": f"{out.faults.total()} ({_counts(out.faults)})",
         "transfers": f"{out.transfers} ({_counts(out.stages)})",
         "payments on the chain": f"{out.payments}",

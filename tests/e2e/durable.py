@@ -27,6 +27,8 @@ from tests.e2e.standin import World
 from tests.fakes.owner import Owner
 
 USDC = "base-sepolia:usdc"
+# Seconds for one answer: many, for the stand-in shares the machine with all other tests.
+PATIENCE = 30.0
 
 
 @dataclass
@@ -64,7 +66,7 @@ class Bench:
     def make(cls, standin: World, where: str | Path) -> Bench:
         signer = OwnerSigner()
         key = standin.config.api_keys[0].key.get_secret_value()
-        client = CrossmintClient(key, base_url=standin.config.url, limits=Limits(timeout=5))
+        client = CrossmintClient(key, base_url=standin.config.url, limits=Limits(timeout=PATIENCE))
         alias = f"durable-{signer.address[2:12]}"
         made = client.create_wallet(
             NewWallet(admin_signer=ExternalWallet(address=signer.address), alias=alias)

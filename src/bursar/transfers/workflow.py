@@ -162,9 +162,13 @@ class Runner:
         from dbos import DBOS, SetWorkflowID
 
         transfer = self.journal.get(key)
-        if next_step(transfer.standing) is Step.STOP or self.is_driven(transfer):
+        if next_step(transfer.standing) is Step.STOP:
             return transfer
-        if self._known(transfer) is not None:
+        # Looked up once: a turn that another process begins meanwhile is joined, not begun anew.
+        status = self._known(transfer)
+        if self._is_in_hand(status):
+            return transfer
+        if status is not None:
             try:
                 transfer = self.journal.append(transfer, Event(EventKind.TURNED))
             except Overtaken:
@@ -225,7 +229,9 @@ class Runner:
 
     def is_driven(self, transfer: Transfer) -> bool:
         """Tell whether a process that is alive has this turn of a transfer in hand, or in its queue."""
-        status = self._known(transfer)
+        return self._is_in_hand(self._known(transfer))
+
+    def _is_in_hand(self, status: Any) -> bool:
         if status is None or status.status not in {"PENDING", "ENQUEUED", "DELAYED"}:
             return False
         if status.status == "PENDING":
