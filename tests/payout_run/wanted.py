@@ -8,6 +8,8 @@ from typing import Self
 
 WRITES, READS = 120, 360
 MINUTE = 60.0
+# The share of the writes that those who live are to use while there is enough to do.
+LEAST = 0.95
 
 
 @dataclass(frozen=True, slots=True)

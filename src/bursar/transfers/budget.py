@@ -64,7 +64,7 @@ class SharedBudget:
 
     In any window (a minute, unless `limits` says otherwise) no more calls leave than Crossmint allows, counted
     over all processes and threads with the same database, project and limits, by the database's clock:
-    PostgreSQL's own, and over SQLite this machine's. A process that dies while it waits loses one slot of each kind;
+    PostgreSQL's own, and over SQLite this machine's. A process that dies while it waits loses a slot of each kind;
     nobody else does. What the lanes are, and what a clock that is set does to it: see `pace`.
     """
 
