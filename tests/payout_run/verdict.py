@@ -10,7 +10,7 @@ from bursar.transfers.states import Stage
 from tests.payout_run.gauge import Gauge, Steady
 from tests.payout_run.scene import FUNDS, Scene
 from tests.payout_run.signer import noted
-from tests.payout_run.wanted import LEAST, READS, WRITES, Wanted
+from tests.payout_run.wanted import READS, WRITES, Wanted
 
 _TRANSFER = "0xa9059cbb"
 Payments = Counter[tuple[str, int]]
@@ -121,15 +121,15 @@ def _limits(gauge: Gauge, wanted: Wanted) -> list[Finding]:
         Finding.same("calls refused by 429", writes["refused"] + reads["refused"], 0),
         Finding("writes by the workers", gauge.samples[-1].writes),
         Finding("reads by the workers", gauge.samples[-1].reads),
-        *_steady(gauge.steady(wanted.window)),
+        *_steady(gauge.steady(wanted.window), wanted.least),
     ]
 
 
-def _steady(part: Steady | None) -> list[Finding]:
+def _steady(part: Steady | None, share: float) -> list[Finding]:
     if part is None:
         return [Finding("share of the writes used", "too short to tell")]
     # Whoever is killed loses the one write that it waits for, and no other.
-    least = int(LEAST * WRITES * part.minutes) - part.kills
+    least = int(share * WRITES * part.minutes) - part.kills
     return [
         Finding("seconds that were steady", round(part.seconds, 1)),
         Finding("workers killed meanwhile", part.kills),

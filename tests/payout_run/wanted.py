@@ -8,8 +8,6 @@ from typing import Self
 
 WRITES, READS = 120, 360
 MINUTE = 60.0
-# The share of the writes that those who live are to use while there is enough to do.
-LEAST = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +15,8 @@ class Wanted:
     """A run: how many lines and workers, where it is written down, what goes wrong, how much faster time passes.
 
     `errors` is the share of calls that go wrong, `kill_every` the mean of the seconds between kills (0: none).
-    With `kills` that many are made and no more. `spoilt` is the line whose amount the wallet does not have.
+    With `kills` that many are made and no more. `spoilt` is the line whose amount the wallet does not have. `least`
+    is the share of the writes that is to be used while there is enough to do, but for one lost by each kill.
     """
 
     lines: int = 1000
@@ -33,6 +32,7 @@ class Wanted:
     concurrency: int = 16
     seconds: float = 600.0
     spoilt: int | None = None
+    least: float = 0.95
 
     @property
     def window(self) -> float:
