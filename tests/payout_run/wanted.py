@@ -15,8 +15,8 @@ class Wanted:
     """A run: how many lines and workers, where it is written down, what goes wrong, how much faster time passes.
 
     `errors` is the share of calls that go wrong, `kill_every` the mean of the seconds between kills (0: none).
-    With `kills` that many are made and no more. `spoilt` is the line whose amount the wallet does not have. `least`
-    is the share of the writes that is to be used while there is enough to do, but for one lost by each kill.
+    With `kills` that many are made and no more. `spoilt` is the line whose amount the wallet does not have.
+    `least` is the share of the writes that is to be used while there is enough to do, but for one lost by each kill.
     """
 
     lines: int = 1000
