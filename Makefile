@@ -9,7 +9,7 @@ BIN := .venv/bin
 # Tools, emulators and sandbox state live in the checkout, never in the home directory.
 export BURSAR_HOME ?= $(CURDIR)/.bursar
 
-.PHONY: help setup demo test check format lint types architecture bench docs lock clean
+.PHONY: help setup demo test payout-run check format lint types architecture bench docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,18 @@ demo: setup ## Watch a KMS-held key pay out of a treasury wallet, on this machin
 
 test: setup .bursar/test-installed ## Run every test, with branch coverage
 	@$(BIN)/python -m pytest -q -n auto --cov --cov-report=term $(PYTEST_ARGS)
+
+# Not from the environment, where LINES is a terminal's height: make payout-run STORE=postgresql KIND=direct BATCH=50
+LINES = 1000
+WORKERS = 3
+STORE = sqlite
+KIND = regulated
+BATCH = 1
+SCALE = 4
+KILL_EVERY = 3
+payout-run: setup ## Have workers that are killed pay a file, within Crossmint's limits, and judge it (CONTRIBUTING.md)
+	@$(BIN)/python -m tests.payout_run --lines $(LINES) --workers $(WORKERS) --store $(STORE) --kind $(KIND) \
+		--batch $(BATCH) --scale $(SCALE) --kill-every $(KILL_EVERY) $(RUN_ARGS)
 
 check: format lint types architecture test ## Everything CI runs
 

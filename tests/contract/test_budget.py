@@ -144,6 +144,26 @@ def test_a_process_that_was_stopped_over_its_slot_queues_anew(world: BudgetWorld
     assert len(world.slots(WRITES, write=True)) == 14
 
 
+MANY_AT_ONCE = """
+from concurrent.futures import ThreadPoolExecutor
+budget = world.budget()
+with ThreadPoolExecutor(16) as threads:
+    list(threads.map(lambda _: budget.take(write=True), range(1000)))
+"""
+
+
+def test_a_process_that_is_killed_takes_no_more_than_one_slot_along(world: BudgetWorld) -> None:
+    process = world.start(MANY_AT_ONCE)
+    while len(world.rows(write=True)) < 1 + 4:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    slots = [slot for slot, _ in world.slots(WRITES, write=True)]
+    made = [row.seen for row in world.rows(write=True)[1:]]
+    assert max(slot - at for slot, at in zip(slots, made, strict=True)) <= WRITES.spacing
+
+
 def test_a_clock_that_was_set_back_an_hour_stalls_nobody(world: BudgetWorld) -> None:
     sleeper = Sleeper()
     for _ in range(5):

@@ -55,6 +55,15 @@ def _read() -> tuple[Wanted, Path | None]:
     parser.add_argument(
         "--seconds", type=float, default=usual.seconds, help="give up after so many"
     )
+    parser.add_argument(
+        "--spoilt", type=int, help="the number of a line of more than there is, from 0"
+    )
+    parser.add_argument(
+        "--least",
+        type=float,
+        default=usual.least,
+        help="the share of the writes to be used, where the machine can carry it",
+    )
     parser.add_argument("--report", type=Path, help="a file to write all of it to, as JSON")
     given = vars(parser.parse_args())
     report = given.pop("report")

@@ -19,7 +19,7 @@ _NOTHING = {"calls": 0, "refused": 0, "mostInAWindow": 0}
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How it stood at a moment, in seconds: lines over, held and paid, what nobody began, calls let in so far."""
+    """How it stood at a moment, in seconds: lines over, held and paid, what nobody began, calls let in, kills."""
 
     at: float
     over: int
@@ -28,6 +28,30 @@ class Sample:
     waiting: int
     writes: int
     reads: int
+    kills: int
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """The part of a run in which the wallet was there and there was more to begin: what happened in it.
+
+    `seconds` is its length; `minutes` counts Crossmint's.
+    """
+
+    seconds: float
+    minutes: float
+    writes: int
+    reads: int
+    paid: int
+    kills: int
+
+    @property
+    def share_of_writes(self) -> float:
+        return self.writes / (WRITES * self.minutes)
+
+    @property
+    def share_of_reads(self) -> float:
+        return self.reads / (READS * self.minutes)
 
 
 class Gauge:
@@ -38,8 +62,8 @@ class Gauge:
         self._first = self._accepted()
         self.samples: list[Sample] = []
 
-    def look(self) -> Sample:
-        """Take a sample."""
+    def look(self, kills: int) -> Sample:
+        """Take a sample, after so many kills."""
         counts = self._scene.book.counts(self._scene.payout)
         writes, reads = self._accepted()
         sample = Sample(
@@ -50,6 +74,7 @@ class Gauge:
             self._waiting(),
             writes - self._first[0],
             reads - self._first[1],
+            kills,
         )
         self.samples.append(sample)
         return sample
@@ -60,24 +85,20 @@ class Gauge:
         project = found.get(_PROJECT, {})
         return {kind: project.get(kind, _NOTHING) for kind in ("writes", "reads")}
 
-    def steady(self) -> tuple[Sample, Sample] | None:
-        """Return when the steady part began and ended: the wallet is there, and there is more to begin."""
+    def steady(self, window: float) -> Steady | None:
+        """Return the steady part; None where it was no longer than two windows, of which nothing follows."""
         part = [each for each in self.samples if each.paid and each.waiting]
-        return (part[0], part[-1]) if len(part) > 1 else None
-
-    def utilisation(self, window: float) -> tuple[float, float, float] | None:
-        """Return which shares of the writes and of the reads the steady part used, and how long it was.
-
-        None where it was no longer than two of Crossmint's minutes, of which nothing follows.
-        """
-        part = self.steady()
-        if part is None or part[1].at - part[0].at <= 2 * window:
+        if len(part) < 2 or part[-1].at - part[0].at <= 2 * window:
             return None
-        first, last = part
-        minutes = (last.at - first.at) / window
-        writes = (last.writes - first.writes) / (WRITES * minutes)
-        reads = (last.reads - first.reads) / (READS * minutes)
-        return writes, reads, last.at - first.at
+        first, last = part[0], part[-1]
+        return Steady(
+            last.at - first.at,
+            (last.at - first.at) / window,
+            last.writes - first.writes,
+            last.reads - first.reads,
+            last.paid - first.paid,
+            last.kills - first.kills,
+        )
 
     def _accepted(self) -> tuple[int, int]:
         counted = self.calls()

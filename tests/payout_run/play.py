@@ -46,7 +46,6 @@ def play(scene: Scene, wanted: Wanted, log: Path, say: Say) -> Outcome:
             Finding.same("workers that ended otherwise", shift.failures, 0),
             Finding("seconds", round(last.at, 1)),
             Finding("lines a minute", round(60 * lines / last.at)),
-            Finding("lines in each of Crossmint's minutes", round(wanted.window * lines / last.at)),
             Finding("worker CPU per line (ms)", round(1000 * shift.seconds_of_cpu / lines, 1)),
             Finding("stand-in CPU per line (ms)", round(1000 * ours / lines, 1)),
         ]
@@ -59,7 +58,7 @@ def _watch(shift: Shift, gauge: Gauge, wanted: Wanted, say: Say) -> Sample:
     while True:
         time.sleep(_LOOK)
         shift.look()
-        sample = gauge.look()
+        sample = gauge.look(shift.kills)
         if sample.writes:
             reaper.visit(shift, wanted.workers)
         if time.monotonic() - said >= _SAY:

@@ -83,17 +83,19 @@ class Shift:
 
 
 class Reaper:
-    """Says when the next worker is to be killed, and which: at random, every so many seconds on average."""
+    """Kills workers at random moments, every so many seconds on average; each of them before any again."""
 
     def __init__(self, every: float, most: int | None, seed: int) -> None:
         self._every, self._left, self._dice = every, most, Random(seed)  # noqa: S311  of tests
+        self._turn: list[int] = []
         self._next = self._after(time.monotonic())
 
     def visit(self, shift: Shift, workers: int) -> None:
         """Kill a worker if it is time to."""
         if not self._every or self._left == 0 or time.monotonic() < self._next:
             return
-        shift.kill(self._dice.randrange(workers))
+        self._turn = self._turn or self._dice.sample(range(workers), workers)
+        shift.kill(self._turn.pop())
         self._next = self._after(time.monotonic())
         if self._left is not None:
             self._left -= 1

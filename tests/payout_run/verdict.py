@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bursar.transfers.states import Stage
-from tests.payout_run.gauge import Gauge
+from tests.payout_run.gauge import Gauge, Steady
 from tests.payout_run.scene import FUNDS, Scene
 from tests.payout_run.signer import noted
 from tests.payout_run.wanted import READS, WRITES, Wanted
@@ -28,6 +28,10 @@ class Finding:
     @classmethod
     def same(cls, what: str, found: Any, wanted: Any) -> Finding:
         return cls(what, found, wanted, found == wanted)
+
+    @classmethod
+    def at_least(cls, what: str, found: float, least: float) -> Finding:
+        return cls(what, found, f"at least {least}", found >= least)
 
     @classmethod
     def at_most(cls, what: str, found: float, most: float) -> Finding:
@@ -111,21 +115,28 @@ def _signatures(scene: Scene, transactions: list[dict[str, Any]], asked: Payment
 def _limits(gauge: Gauge, wanted: Wanted) -> list[Finding]:
     counted = gauge.calls()
     writes, reads = counted["writes"], counted["reads"]
-    found = [
+    return [
         Finding.at_most("most writes in any window", writes["mostInAWindow"], WRITES),
         Finding.at_most("most reads in any window", reads["mostInAWindow"], READS),
         Finding.same("calls refused by 429", writes["refused"] + reads["refused"], 0),
-        Finding("writes", writes["calls"]),
-        Finding("reads", reads["calls"]),
+        Finding("writes by the workers", gauge.samples[-1].writes),
+        Finding("reads by the workers", gauge.samples[-1].reads),
+        *_steady(gauge.steady(wanted.window), wanted.least),
     ]
-    used = gauge.utilisation(wanted.window)
-    if used is None:
-        return [*found, Finding("share of the allowance used", "over in less than two windows")]
+
+
+def _steady(part: Steady | None, share: float) -> list[Finding]:
+    if part is None:
+        return [Finding("share of the writes used", "too short to tell")]
+    # Whoever is killed loses the one write that it waits for, and no other.
+    least = int(share * WRITES * part.minutes) - part.kills
     return [
-        *found,
-        Finding("share of the writes used while steady", f"{used[0]:.1%}"),
-        Finding("share of the reads used while steady", f"{used[1]:.1%}"),
-        Finding("seconds that were steady", round(used[2], 1)),
+        Finding("seconds that were steady", round(part.seconds, 1)),
+        Finding("workers killed meanwhile", part.kills),
+        Finding.at_least("writes meanwhile", part.writes, least),
+        Finding("share of the writes used", f"{part.share_of_writes:.1%}"),
+        Finding("share of the reads used", f"{part.share_of_reads:.1%}"),
+        Finding("lines in each of Crossmint's minutes", round(part.paid / part.minutes, 1)),
     ]
 
 

@@ -16,6 +16,7 @@ class Wanted:
 
     `errors` is the share of calls that go wrong, `kill_every` the mean of the seconds between kills (0: none).
     With `kills` that many are made and no more. `spoilt` is the line whose amount the wallet does not have.
+    `least` is the share of the writes that is to be used while there is enough to do, but for one lost by each kill.
     """
 
     lines: int = 1000
@@ -31,6 +32,7 @@ class Wanted:
     concurrency: int = 16
     seconds: float = 600.0
     spoilt: int | None = None
+    least: float = 0.95
 
     @property
     def window(self) -> float:

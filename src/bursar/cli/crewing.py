@@ -115,7 +115,8 @@ def _standing(book: PayoutBook, payout: Payout) -> tuple[Payout, Counts]:
     while True:
         try:
             found = book.find(payout.treasury, payout.id) or payout
-            return book.finish(found), book.counts(found)
+            counts = book.counts(found)
+            return book.finish(found, counts), counts
         except BursarError as error:
             if not error.retryable:
                 raise

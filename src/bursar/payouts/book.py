@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from bursar.errors import PayoutError, PlanChanged, TransferError, UnknownPayout
 from bursar.payouts.lines import Line
 from bursar.payouts.plan import Plan
-from bursar.transfers import batches
+from bursar.transfers import batches, feeding
 from bursar.transfers.feeding import RUNNING
 from bursar.transfers.intent import TransferIntent, TransferType
 from bursar.transfers.journal import JOURNAL, Filter, Journal, NewTransfer, Overtaken
@@ -159,13 +159,12 @@ class PayoutBook:
         """
         _require(payout, {RUNNING, PAUSED}, "resumed")
         running = self._set(payout, RUNNING)
-        for transfer in self.journal.transfers(Filter(treasury=payout.treasury, payout=payout.id)):
-            standing = transfer.standing
-            if held and standing.hold is not None:
+        for transfer in feeding.put_back(self.journal, payout.treasury, payout.id):
+            self._append(transfer, Event(EventKind.TURNED))
+        if held:
+            stopped = Filter(treasury=payout.treasury, payout=payout.id, held=True)
+            for transfer in self.journal.transfers(stopped):
                 self._append(transfer, Event(EventKind.RELEASED))
-            elif standing.stage is Stage.RECORDED and standing.hold is None:
-                # It may have been handed out while the payout was paused, and put back.
-                self._append(transfer, Event(EventKind.TURNED))
         return running
 
     def cancel(self, payout: Payout, by: str) -> tuple[Payout, int]:
@@ -187,11 +186,9 @@ class PayoutBook:
                 count += 1
         return stopped, count
 
-    def finish(self, payout: Payout) -> Payout:
-        """Mark a payout as done where all its lines are over."""
-        if payout.state == RUNNING and self.counts(payout).open == 0:
-            return self._set(payout, DONE)
-        return payout
+    def finish(self, payout: Payout, counts: Counts) -> Payout:
+        """Mark a payout as done where all its lines are over, by what `counts` just returned of it."""
+        return self._set(payout, DONE) if payout.state == RUNNING and not counts.open else payout
 
     def counts(self, payout: Payout) -> Counts:
         """Return how many lines are at which stage."""

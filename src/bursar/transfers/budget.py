@@ -64,8 +64,8 @@ class SharedBudget:
 
     In any window (a minute, unless `limits` says otherwise) no more calls leave than Crossmint allows, counted
     over all processes and threads with the same database, project and limits, by the database's clock:
-    PostgreSQL's own, and over SQLite this machine's. A call that dies while it waits loses its slot; nobody else
-    does. What the lanes are, and what a clock that is set does to it: see `pace`.
+    PostgreSQL's own, and over SQLite this machine's. A process that dies while it waits loses a slot of each kind;
+    nobody else does. What the lanes are, and what a clock that is set does to it: see `pace`.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class SharedBudget:
         self._limits, self._clock = limits or Limits(), clock or Clock()
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._threads = threading.Lock()
+        self._queues = {True: threading.Lock(), False: threading.Lock()}
         calls = {True: self._limits.writes_per_minute, False: self._limits.reads_per_minute}
         if not 0 < self._limits.window < float("inf") or min(calls.values()) < 1:
             raise ConfigError("a budget is of one call or more, in a window that takes time")
@@ -120,8 +121,8 @@ class SharedBudget:
     def take(self, *, write: bool) -> None:
         """Return when one more call of this kind may leave, sleeping until then. It is to leave at once.
 
-        Bulk calls leave in the order in which they came. Whoever oversleeps, or wakes while the server wants no
-        calls, queues anew.
+        Of those who ask here one stands in line for all, whichever that is. Whoever oversleeps, or wakes while the
+        server wants no calls, queues anew.
 
         Raises:
             CrossmintRateLimited: it would take longer than the longest wait; nothing is reserved.
@@ -129,12 +130,13 @@ class SharedBudget:
             JournalError: it refused, or was never prepared.
         """
         deadline = self._clock.now() + self._limits.longest_wait
-        while True:
-            place = self._reserve(deadline, write=write)
-            if place.wait > 0:
-                self._clock.sleep(place.wait)
-            if self._holds(place, write=write):
-                return
+        with self._in_line(write=write):
+            while True:
+                place = self._reserve(deadline, write=write)
+                if place.wait > 0:
+                    self._clock.sleep(place.wait)
+                if self._holds(place, write=write):
+                    return
 
     def refused(self, *, write: bool, retry_after: float | None) -> None:
         """Keep everybody's calls of this kind back for so many seconds: others use the project up as well.
@@ -146,18 +148,25 @@ class SharedBudget:
         with self._turn(write=write) as (connection, row, now):
             self._write(connection, pace.refused(self._paces[write], row, now, wait), write=write)
 
+    @contextmanager
+    def _in_line(self, *, write: bool) -> Iterator[None]:
+        # A process that dies loses the slot it waits for. With one for all its threads that is one, and the line,
+        # in which priority calls stand as well, is as long as there are processes.
+        longest = min(self._limits.longest_wait, threading.TIMEOUT_MAX)
+        if not self._queues[write].acquire(timeout=longest):
+            raise _used_up(write=write, wait=None)
+        try:
+            yield
+        finally:
+            self._queues[write].release()
+
     def _reserve(self, deadline: float, *, write: bool) -> _Place:
         with self._turn(write=write) as (connection, row, now):
             made = self._clock.now()
             slot, taken = pace.next_slot(self._paces[write], row, now, self._lane)
             place = _Place(slot, made, (slot - now) / MICROSECONDS)
             if place.wait > deadline - made:
-                raise CrossmintRateLimited(
-                    f"the project's {_KINDS[write]}s of a minute are used up or kept back",
-                    hint="run fewer transfers at once",
-                    status=None,
-                    retry_after=place.wait,
-                )
+                raise _used_up(write=write, wait=place.wait)
             self._write(connection, taken, write=write)
         return place
 
@@ -228,6 +237,15 @@ _REPEAT: Final = "the call did nothing; check that the database is up and has ro
 
 def _microseconds(seconds: float) -> int:
     return int(seconds * MICROSECONDS)
+
+
+def _used_up(*, write: bool, wait: float | None) -> CrossmintRateLimited:
+    return CrossmintRateLimited(
+        f"the project's {_KINDS[write]}s of a minute are used up or kept back",
+        hint="run fewer transfers at once",
+        status=None,
+        retry_after=wait,
+    )
 
 
 @contextmanager

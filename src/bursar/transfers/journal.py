@@ -39,7 +39,7 @@ from bursar.transfers.record import (
     read_intent,
     require_same,
 )
-from bursar.transfers.states import FINAL, Event, EventKind, Hold, Stage, Standing, after
+from bursar.transfers.states import Event, EventKind, Hold, Stage, Standing, after
 from bursar.transfers.tables import EVENTS, TRANSFERS, make
 
 
@@ -493,6 +493,3 @@ def _commit_error(error: DBAPIError) -> JournalUnavailable:
     return JournalUnavailable(
         "the journal's database did not say whether it wrote", hint="read it again"
     )
-
-
-OPEN: Final = frozenset(Stage) - FINAL
