@@ -165,12 +165,15 @@ class WalletSettings(_Section):
 
     `tokens` says what a token's name means: its contract and decimals, as in `"base-sepolia:usdc" = "0x…/6"`; in
     the variable as `NAME=VALUE,NAME=VALUE`. USDC is known. `factories` may deploy a wallet besides Kernel's own.
+    `fee_each` is the most that one payment costs the wallet, in the chain's own coin, where it pays fees itself;
+    without it somebody else pays them.
     """
 
     locator: str = "evm:smart:alias:treasury"
     token: str = "base-sepolia:usdc"  # noqa: S105  a token locator
     tokens: Annotated[dict[str, str], BeforeValidator(_tagged)] = Field(default_factory=dict)
     factories: Names = ()
+    fee_each: str | None = None
 
 
 class CrossmintSettings(_Section):

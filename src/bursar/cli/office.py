@@ -109,6 +109,20 @@ def office(
                 yield Office(shell, book, client, treasury, runner)
 
 
+@contextmanager
+def bulk_crossmint(shell: Shell) -> Iterator[CrossmintClient]:
+    """Open Crossmint's client for many calls that nobody waits for: transfers of their own go before them.
+
+    Raises:
+        ConfigError: there is no API key. JournalError: the journal, which holds the budget, cannot be used.
+    """
+    with (
+        journal(shell) as book,
+        connect.crossmint(shell, _budget(shell, book, "bulk")) as client,
+    ):
+        yield client
+
+
 def _witness(shell: Shell, stack: ExitStack, reading: Reading) -> Witness:
     """Return who tells whether a transfer was paid: with `chain.rpc_url` the chain as well."""
     from bursar.settlement.chain_witness import ChainWitness, Looking

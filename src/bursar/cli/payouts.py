@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bursar.cli import crewing
+from bursar.cli import agreeing, crewing
 from bursar.cli import office as offices
 from bursar.cli.paying import VIA
 from bursar.cli.shell import Shell, listing, shared_options
@@ -72,7 +72,8 @@ def resume(
     """Go on with a payout, and follow it to its end."""
     shell.context["payout"] = payout_id
     with _book(shell) as book:
-        found = book.resume(book.named(payout_id), held=held)
+        found = agreeing.recounted(shell, book, book.named(payout_id))
+        found = book.resume(found, held=held)
         if no_work:
             shell.result(crewing.data(found, book.counts(found)))
             return
@@ -103,16 +104,19 @@ def cancel(shell: Shell, *, payout_id: str, yes: bool) -> None:
 def approve(shell: Shell, *, payout_id: str, yes: bool) -> None:
     """Agree to a payout's plan, which somebody else began. Who you are AWS says.
 
-    Permission: sts:GetCallerIdentity. What the policy asks of each transaction is asked besides, where the key is.
-    """
-    from bursar.aws.cloud import Cloud
+    It takes somebody whom the policy's approval rules name for anything in it; how many, is counted by the present
+    policy again. What the policy asks of each transaction is asked besides, where the key is.
 
+    Permission: sts:GetCallerIdentity.
+    """
     with _book(shell) as book:
         found = book.named(payout_id)
         _say(shell, book, found)
         shell.confirm(f"Agree to plan {found.hash}?", yes=yes)
-        found = book.approve(found, Cloud(shell.config.aws.region).caller_arn)
-        shell.result(crewing.data(found, book.counts(found)), f"payout {found.id}: {found.state}")
+        found = agreeing.agreed(shell, book, found)
+        missing = found.approvals_missing
+        text = f"{found.state}, {missing} more must agree" if missing else found.state
+        shell.result(crewing.data(found, book.counts(found)), f"payout {found.id}: {text}")
 
 
 def _say(shell: Shell, book: PayoutBook, payout: Payout) -> None:

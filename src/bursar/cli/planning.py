@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bursar.cli import connect, crewing
+from bursar.cli import agreeing, connect, crewing, plan_text
 from bursar.cli import office as offices
+from bursar.cli.foreseeing import Glance, Watch
 from bursar.cli.paying import VIA, WALLET
-from bursar.cli.shell import Shell, listing, shared_options
-from bursar.errors import PayoutError, PlanRejected, RequestError
+from bursar.cli.shell import Shell, shared_options
+from bursar.errors import PlanRejected, RequestError
 from bursar.review.intent import MOST_PAYMENTS
 
 if TYPE_CHECKING:
     from bursar.crossmint.models import Wallet
-    from bursar.payouts.book import Payout
+    from bursar.payouts.book import Payout, PayoutBook
     from bursar.payouts.plan import Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
-_SHOWN = 20
 _BAD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -41,6 +41,12 @@ def _file_options(function: F) -> F:
             is_flag=True,
             help="Lines that do not say are paid without compliance checks.",
         ),
+        click.option("--by", metavar="ARN", help="Who will ask for signatures [default: you]."),
+        click.option(
+            "--no-recipients-check",
+            is_flag=True,
+            help="Do not ask Crossmint whether those paid by regulated lines are registered.",
+        ),
         WALLET,
     ):
         function = option(function)
@@ -54,10 +60,19 @@ def _file_options(function: F) -> F:
 def plan(shell: Shell, /, **options: Any) -> None:
     """Look at a file of payments: every line, the totals, and what would keep it from being paid.
 
-    Nothing is written and nobody is paid. With the hash it prints, `bursar payout run` pays exactly this.
+    It foresees what the settings' policy will say to each line, were all paid now in order, whether the wallet
+    holds enough, and whether those paid by regulated lines are registered (one read of Crossmint each, at most
+    1,000). Nobody is paid. With the hash it prints, `bursar payout run` pays exactly this. The exit status is 0
+    whatever is foreseen, as long as the file is right.
+
+    Scopes: wallets.read, wallets:balance.read. Permissions: sts:GetCallerIdentity, and reading the key's ledger.
     """
+    glance = _glance(options)
     made = _planned(shell, **options)
-    shell.result(_told(made), _shown(made))
+    outlook = Watch(shell, made, glance).look()
+    shell.result(
+        plan_text.told(made) | {"outlook": outlook.to_dict()}, plan_text.shown(made, outlook)
+    )
 
 
 @click.command("run")
@@ -72,6 +87,11 @@ def plan(shell: Shell, /, **options: Any) -> None:
     help="Put up to so many direct lines into one transaction; 1 pays each by itself.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation; needs --plan.")
+@click.option(
+    "--despite-findings",
+    is_flag=True,
+    help="With --yes, begin though lines are sure to be refused, or the balance is short.",
+)
 @click.option("--no-work", is_flag=True, help="Only write it down; `bursar worker` pays it.")
 @VIA
 @crewing.CONCURRENCY
@@ -84,15 +104,18 @@ def run(
     payout_id: str | None,
     agreed: str | None,
     yes: bool,
+    despite_findings: bool,
     no_work: bool,
     **options: Any,
 ) -> None:
     """Pay a file, and follow it to its end.
 
-    The file is planned anew; with --plan it must be the plan of that hash. Run again, or by several at once, it
-    goes on where it is: a line is never paid twice. Interrupt it whenever you like.
+    The file is planned anew; with --plan it must be the plan of that hash. What `bursar payout plan` foresees is
+    shown before it asks. Where the policy wants consent for anything in it, others agree to the whole plan first:
+    `bursar payout approve`. Run again, or by several at once, it goes on where it is: a line is never paid twice.
+    Interrupt it whenever you like.
     """
-    from bursar.payouts.book import PayoutBook
+    from bursar.payouts.book import PAUSED, PayoutBook
     from bursar.payouts.plan import require_same
 
     if yes and agreed is None:
@@ -101,34 +124,45 @@ def run(
             hint="bursar payout plan FILE prints it; then give it with --plan",
         )
     way, concurrency, batch = (options.pop(name) for name in ("via", "concurrency", "batch"))
+    glance = _glance(options, way)
     made = _planned(shell, **options)
     if agreed is not None:
         require_same(made, agreed)
     name = payout_id or _BAD.sub("-", options["file"].stem)[:40]
     shell.context["payout"] = name
-    shell.say(_summary(made))
-    shell.confirm(f"Pay {len(made.lines)} lines?", yes=yes)
+    shell.say(plan_text.summary(made))
     with offices.journal(shell) as journal:
         book = PayoutBook(journal)
+        # What was begun has taken of balance and windows: only a beginning can be foreseen.
+        if book.find(made.address.lower(), name) is None:
+            _say_outlook(shell, made, glance, refuse=yes and not despite_findings)
+        shell.confirm(f"Pay {len(made.lines)} lines?", yes=yes)
         payout = _begun(shell, book, made, name, batch)
-    if payout.approvals_missing:
-        raise PayoutError(
-            f"payout {name} waits for {payout.approvals_missing} more to agree to its plan",
-            hint=f"they do with: bursar payout approve {name}; then run it again",
-        )
+        if payout.state != PAUSED:
+            payout = agreeing.recounted(shell, book, payout)
     if no_work:
         shell.result({"payout": payout.id, "state": payout.state, "hash": payout.hash})
         return
     crewing.work(shell, payout, way, concurrency)
 
 
-def _begun(shell: Shell, book: Any, made: Plan, name: str, batch: int) -> Payout:
-    from bursar.payouts.book import Beginning
+def _glance(options: dict[str, Any], via: str | None = None) -> Glance:
+    skipped, by = options.pop("no_recipients_check"), options.pop("by")
+    return Glance(recipients=not skipped, by=by, via=via)
 
-    how = Beginning(name, offices.somebody(), batch)
+
+def _say_outlook(shell: Shell, made: Plan, glance: Glance, *, refuse: bool) -> None:
+    outlook = Watch(shell, made, glance).look()
+    for text in (*outlook.summary, *plan_text.few(outlook.findings)):
+        shell.say(text)
+    if refuse:
+        outlook.require_clear()
+
+
+def _begun(shell: Shell, book: PayoutBook, made: Plan, name: str, batch: int) -> Payout:
+    how = agreeing.beginning(shell, made, name, batch)
     with shell.counting("writing it down", len(made.lines)) as count:
-        found: Payout = book.begin(made, how, count)
-    return found
+        return book.begin(made, how, count)
 
 
 def _planned(
@@ -150,63 +184,18 @@ def _planned(
     locator = connect.wallet_locator(shell, wallet)
     with connect.crossmint(shell) as client:
         found: Wallet = connect.treasury_wallet(client, locator)
+    rules = connect.rulebook(shell)
     payer = Payer(
         locator,
         found.address,
         TokenLocator.parse(token or shell.config.wallet.token),
         TransferType.DIRECT if direct else TransferType.REGULATED,
         connect.reading(shell),
+        denied=rules.policy.recipients.deny if rules else {},
         id_prefix=id_prefix,
     )
     try:
         return make_plan(read_file(file, sheet=sheet), payer)
     except PlanRejected as rejected:
-        _say_problems(shell, rejected)
+        plan_text.say_problems(shell, rejected)
         raise
-
-
-def _say_problems(shell: Shell, rejected: PlanRejected) -> None:
-    for each in rejected.problems[:_SHOWN]:
-        where = f"line {each['line']}" if each["line"] else "the file"
-        value = f" {each['value']!r}" if each["value"] else ""
-        shell.say(f"{where}, {each['column'] or 'all of it'}{value}: {each['what']}; {each['fix']}")
-    if len(rejected.problems) > _SHOWN:
-        shell.say(f"and {len(rejected.problems) - _SHOWN} more; --json has all of them")
-
-
-def _summary(made: Plan) -> str:
-    totals = "; ".join(f"{each.text} {each.name} in {each.count} payments" for each in made.totals)
-    warned = f"; {len(made.warnings)} warnings" if made.warnings else ""
-    return f"{len(made.lines)} lines from {made.wallet}: {totals}{warned}\nplan {made.hash}"
-
-
-def _told(made: Plan) -> dict[str, Any]:
-    return {
-        "hash": made.hash,
-        "wallet": str(made.wallet),
-        "address": made.address,
-        "chain": made.chain,
-        "lines": len(made.lines),
-        "totals": [
-            {
-                "token": each.name,
-                "payments": each.count,
-                "amount": each.text,
-                "units": str(each.units),
-            }
-            for each in made.totals
-        ],
-        "warnings": [
-            {"line": each.line, "column": each.column, "what": each.what} for each in made.warnings
-        ],
-    }
-
-
-def _shown(made: Plan) -> Any:
-    from bursar.cli.shell import printable
-
-    warned = [f"line {each.line}: {each.what}; {each.fix}" for each in made.warnings[:_SHOWN]]
-    rows = [[each.name, str(each.count), each.text] for each in made.totals]
-    table = listing(("token", "payments", "amount"), rows)
-    text = "\n".join(["", *warned, "", f"plan {made.hash}"])
-    return table + printable(text)

@@ -7,9 +7,9 @@ into batches, which are transfers too.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -17,11 +17,14 @@ from sqlalchemy.engine import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
 from bursar.errors import PayoutError, PlanChanged, TransferError, UnknownPayout
+from bursar.payouts.agreement import Agreement, Word
+from bursar.payouts.batching import chunks, groups, may_be_batched
 from bursar.payouts.lines import Line
 from bursar.payouts.plan import Plan
+from bursar.policy.principals import identity_of
 from bursar.transfers import batches, feeding
 from bursar.transfers.feeding import RUNNING
-from bursar.transfers.intent import TransferIntent, TransferType
+from bursar.transfers.intent import TransferIntent
 from bursar.transfers.journal import JOURNAL, Filter, Journal, NewTransfer, Overtaken
 from bursar.transfers.record import Key, Lane, Place, Transfer, canonical
 from bursar.transfers.states import FINAL, UNPAID, Event, EventKind, Stage
@@ -31,8 +34,6 @@ WAITING: Final = "waiting"
 PAUSED: Final = "paused"
 CANCELLED: Final = "cancelled"
 DONE: Final = "done"
-# How many transfers are written at once.
-_CHUNK: Final = 500
 _p: Final = PAYOUTS.c
 
 
@@ -55,19 +56,44 @@ class Payout:
         return list(self.header.get("approvals", []))
 
     @property
+    def approvers(self) -> int:
+        """The largest number of others that was ever asked for."""
+        return int(self.header.get("approvers", 0))
+
+    @property
     def approvals_missing(self) -> int:
-        """How many more have to agree to the plan, besides who began it."""
-        return max(0, int(self.header.get("approvers", 0)) - len(self.approvals))
+        """How many more have to agree to the plan, besides who began it, as it was last counted."""
+        return int(self.header.get("missing", max(0, self.approvers - len(self.approvals))))
+
+    @property
+    def began_by(self) -> str:
+        """Who began it: an IAM ARN, or the machine's word."""
+        return str(self.header.get("by", ""))
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The identities that the policy named to agree when it was begun."""
+        return frozenset(self.header.get("named", ()))
+
+    @property
+    def words(self) -> list[Word]:
+        """The approvals, as an agreement counts them."""
+        return [Word(each["by"], datetime.fromisoformat(each["at"])) for each in self.approvals]
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """How a payout is begun: its id, by whom, in batches of how many, and how many others have to agree first."""
+    """How a payout is begun: its id, by whom, in batches of how many.
+
+    `approvers` others have to agree first, of the identities that the policy has `named`; `by` is an IAM ARN then,
+    for nobody agrees to what they began.
+    """
 
     id: str
     by: str
     batch: int = 1
     approvers: int = 0
+    named: frozenset[str] = frozenset()
 
 
 class PayoutBook:
@@ -99,22 +125,54 @@ class PayoutBook:
         self._write_lines(plan, payout, how, progress)
         return self._set(payout, WAITING if payout.approvals_missing else RUNNING)
 
-    def approve(self, payout: Payout, by: str) -> Payout:
-        """Write down that somebody agreed to the plan; once enough have, it runs.
+    def approve(self, payout: Payout, by: str, agreement: Agreement) -> Payout:
+        """Write down that somebody, by their IAM ARN, agreed to the plan; once enough have, it runs.
 
         Raises:
-            PayoutError: it waits for nobody, or for somebody else. JournalError: it could not be written.
+            PayoutError: it waits for nobody, or they agreed already. PolicyViolation: their word does not count.
+            JournalError: it could not be written.
         """
         if payout.state != WAITING:
             raise PayoutError(f"payout {payout.id} is {payout.state}: it waits for nobody")
-        if by == payout.header.get("by") or by in {each["by"] for each in payout.approvals}:
-            raise PayoutError(
-                f"{by} began payout {payout.id}, or agreed to it already",
-                hint="somebody else has to agree",
-            )
-        approvals = [*payout.approvals, {"by": by, "at": self.journal.now}]
-        agreed = self._set(payout, WAITING, payout.header | {"approvals": approvals})
-        return agreed if agreed.approvals_missing else self._set(agreed, RUNNING)
+        now = self.journal.now
+        agreement.require(by, payout.words, datetime.fromisoformat(now), payout.named)
+        # Whose word is too old to count may give it anew.
+        others = [each for each in payout.approvals if identity_of(each["by"]) != identity_of(by)]
+        return self._counted(payout, [*others, {"by": by, "at": now}], agreement)
+
+    def recount(self, payout: Payout, agreement: Agreement) -> Payout:
+        """Count by the present policy who has to agree; where that is more than did, the payout waits.
+
+        What was asked for once is asked for still, though the policy asks less by now.
+
+        Raises:
+            JournalError: it could not be written.
+        """
+        if payout.state not in (RUNNING, PAUSED, WAITING):
+            return payout
+        return self._counted(payout, payout.approvals, agreement)
+
+    def _counted(
+        self, payout: Payout, approvals: list[dict[str, str]], agreement: Agreement
+    ) -> Payout:
+        asked = max(payout.approvers, agreement.approvers)
+        header = payout.header | {"approvals": approvals, "approvers": asked}
+        words = replace(payout, header=header).words
+        now = datetime.fromisoformat(self.journal.now)
+        missing = max(agreement.missing(words, now), asked - len(words), 0)
+        header["missing"] = missing
+        going_on = RUNNING if payout.state == WAITING else payout.state
+        state = WAITING if missing else going_on
+        same = payout.approvals == approvals and (payout.approvers, payout.approvals_missing) == (
+            asked,
+            missing,
+        )
+        if same and state == payout.state:
+            return payout
+        counted = self._set(payout, state, header)
+        if (payout.state, state) == (WAITING, RUNNING):
+            self._hand_out_anew(counted)
+        return counted
 
     def find(self, treasury: str, payout: str) -> Payout | None:
         """Return a payout, or None."""
@@ -159,13 +217,21 @@ class PayoutBook:
         """
         _require(payout, {RUNNING, PAUSED}, "resumed")
         running = self._set(payout, RUNNING)
-        for transfer in feeding.put_back(self.journal, payout.treasury, payout.id):
-            self._append(transfer, Event(EventKind.TURNED))
+        self._hand_out_anew(payout)
         if held:
             stopped = Filter(treasury=payout.treasury, payout=payout.id, held=True)
             for transfer in self.journal.transfers(stopped):
                 self._append(transfer, Event(EventKind.RELEASED))
         return running
+
+    def _hand_out_anew(self, payout: Payout) -> None:
+        """Have handed out again what was handed out while the payout stood still, and put back."""
+        for transfer in feeding.put_back(self.journal, payout.treasury, payout.id):
+            self._append(transfer, Event(EventKind.TURNED))
+
+    def transfers(self, payout: Payout) -> Iterator[Transfer]:
+        """Yield a payout's lines, and the batches that pay them, in the order of the file."""
+        return self.journal.transfers(Filter(treasury=payout.treasury, payout=payout.id))
 
     def cancel(self, payout: Payout, by: str) -> tuple[Payout, int]:
         """End what nobody can have been paid by, and return how many lines that was.
@@ -177,7 +243,7 @@ class PayoutBook:
         stopped = self._set(payout, CANCELLED)
         count = 0
         told = {"reason": f"cancelled by {by} with its payout", "code": "cancelled"}
-        for transfer in self.journal.transfers(Filter(treasury=payout.treasury, payout=payout.id)):
+        for transfer in self.transfers(payout):
             if transfer.standing.stage not in UNPAID:
                 continue
             if batches.is_batch(transfer):
@@ -212,6 +278,7 @@ class PayoutBook:
             "by": how.by,
             "batch": how.batch,
             "approvers": how.approvers,
+            "named": sorted(how.named),
             "wallet": str(plan.wallet),
             "address": plan.address,
             "chain": plan.chain,
@@ -240,12 +307,11 @@ class PayoutBook:
     def _write_lines(
         self, plan: Plan, payout: Payout, how: Beginning, progress: Callable[[int], None]
     ) -> None:
-        lines = iter(plan.lines)
         done = 0
-        while some := list(islice(lines, _CHUNK)):
+        for some in chunks(plan.lines):
             new = [_new(plan, payout, line, how.by) for line in some]
             transfers = self.journal.record_all(new)
-            for group in _groups(transfers, how.batch):
+            for group in groups(transfers, how.batch, _fits):
                 self._gather(payout, group, how)
             done += len(some)
             progress(done)
@@ -329,21 +395,11 @@ def _new(plan: Plan, payout: Payout, line: Line, by: str) -> NewTransfer:
     return NewTransfer(key, line.intent(plan.wallet), Lane.PAYOUT, place, by)
 
 
-def _groups(transfers: Iterable[Transfer], size: int) -> list[list[Transfer]]:
-    """Return the direct transfers to addresses that are in no batch yet, in groups of two and more."""
-    if size < 2:
-        return []
-    fit = [each for each in transfers if _fits(each)]
-    groups = [fit[start : start + size] for start in range(0, len(fit), size)]
-    return [group for group in groups if len(group) > 1]
-
-
 def _fits(transfer: Transfer) -> bool:
     asked = transfer.intent
     return (
         isinstance(asked, TransferIntent)
-        and asked.type is TransferType.DIRECT
-        and asked.recipient.address is not None
+        and may_be_batched(asked.type, asked.recipient)
         and transfer.standing.stage is Stage.RECORDED
     )
 

@@ -27,12 +27,16 @@ from bursar.policy.windows import windows
 _MOST: Final = 2**256 - 1
 # A window of one recipient's own, whose address is not known: it is no window that fills.
 _OF_NOBODY: Final = "|None"
+_NEW: Final = "recipients.new_delay"
 
 SpentBefore = Callable[[tuple[Reservation, ...]], Mapping[tuple[str, int], Spent]]
 
 
 class Expected(StrEnum):
-    """What is expected of a line. NOT_KNOWN: the policy's lists of recipients decide, by an address to come."""
+    """What is expected of a line.
+
+    NOT_KNOWN: the policy's lists of recipients decide, by an address to come or by what the ledger knows.
+    """
 
     ALLOWED = "allowed"
     NEEDS_APPROVAL = "needs_approval"
@@ -44,14 +48,15 @@ class Expected(StrEnum):
 class Situation:
     """What the policy's answers depend on besides the plan.
 
-    `caller` is the ARN of who will ask. `fee` is the most that one payment may cost in wei; None where nobody can
-    tell, and fees are then taken as nothing. `spent` returns what went through windows before now, as the ledger
-    has it (`ledger.pages.Seen.spent`); None where nobody can tell, and that is then taken as nothing. `first_seen`
-    is as in the policy's circumstances. `addresses` maps users' locators to the addresses of their wallets.
+    `caller` is the ARN of who will ask; None where nobody can tell, and it is then taken as one who may. `fee` is
+    the most that one payment may cost in wei; None where nobody can tell, and fees are then taken as nothing.
+    `spent` returns what went through windows before now, as the ledger has it (`ledger.pages.Seen.spent`); None
+    where nobody can tell, and that is then taken as nothing. `first_seen` is as in the policy's circumstances.
+    `addresses` maps users' locators to the addresses of their wallets.
     """
 
     now: datetime
-    caller: str
+    caller: str | None
     fee: int | None = None
     spent: SpentBefore | None = None
     first_seen: Mapping[str, datetime] = field(default_factory=dict)
@@ -95,6 +100,8 @@ def foresee(plan: Plan, rules: Rulebook, situation: Situation) -> Foresight:
     """Return what a policy will say to each line of a plan."""
     course = _Course(plan, rules, situation)
     granted = []
+    if situation.caller is None:
+        granted.append("who asks is not known here, and is taken as one who may")
     if situation.spent is None:
         granted.append("what was spent before is not known here, and is taken as nothing")
     if situation.fee is None:
@@ -109,6 +116,8 @@ class _Course:
         self.plan = plan
         self.rules = rules
         self.situation = situation
+        allowed = rules.policy.callers.allow - rules.policy.callers.deny
+        self.caller = situation.caller or min(allowed, default=None)
         self.taken: dict[str, tuple[int, int]] = {}
         self.before: dict[tuple[str, int], Spent] = {}
 
@@ -116,7 +125,7 @@ class _Course:
         proposal = self._proposal(line)
         needed = windows(self.rules.policy, proposal)
         decision = self._decide(proposal, needed)
-        expected = _expected(decision, proposal)
+        expected = self._expected(decision, proposal)
         if expected is not Expected.REFUSED:
             self._take(needed)
         stands = decision.decisive
@@ -143,7 +152,7 @@ class _Course:
             payments=(payment,),
             calls=1,
             fee_at_most=self.situation.fee or 0,
-            requested_by=self.situation.caller,
+            requested_by=self.caller,
             wallet=self.plan.address,
         )
 
@@ -176,22 +185,25 @@ class _Course:
         if new and self.situation.spent is not None:
             self.before |= self.situation.spent(new)
 
+    def _expected(self, decision: Decision, proposal: Proposal) -> Expected:
+        refused_by = {each.rule for each in decision.refusals}
+        nobody = proposal.payments[0].recipient is None
+        if refused_by and all(each.startswith("recipients.") for each in refused_by) and nobody:
+            return Expected.NOT_KNOWN
+        # Since when somebody is known the ledger says; see `policy.rules.recipients`.
+        if refused_by == {_NEW} and self.situation.spent is None:
+            return Expected.NOT_KNOWN
+        return {
+            Outcome.ALLOWED: Expected.ALLOWED,
+            Outcome.NEEDS_APPROVAL: Expected.NEEDS_APPROVAL,
+            Outcome.REFUSED: Expected.REFUSED,
+        }[decision.outcome]
+
     def _take(self, needed: tuple[Reservation, ...]) -> None:
         for each in needed:
             if not each.key.endswith(_OF_NOBODY):
                 amount, count = self.taken.get(each.key, (0, 0))
                 self.taken[each.key] = (amount + each.amount, count + each.count)
-
-
-def _expected(decision: Decision, proposal: Proposal) -> Expected:
-    by_recipient = {each.rule.startswith("recipients.") for each in decision.refusals}
-    if by_recipient == {True} and proposal.payments[0].recipient is None:
-        return Expected.NOT_KNOWN
-    return {
-        Outcome.ALLOWED: Expected.ALLOWED,
-        Outcome.NEEDS_APPROVAL: Expected.NEEDS_APPROVAL,
-        Outcome.REFUSED: Expected.REFUSED,
-    }[decision.outcome]
 
 
 def _how_far(lines: tuple[Forecast, ...]) -> list[str]:
@@ -219,6 +231,8 @@ def _first_stops(lines: Iterable[Forecast]) -> list[str]:
 def _stop(first: Forecast, count: int) -> str:
     where = f"line {first.line} is the first" if count > 1 else f"line {first.line} is the one"
     of = f" ({count} lines)" if count > 1 else ""
+    if first.rule == _NEW and first.expected is Expected.NOT_KNOWN:
+        return f"{where} whose recipient may be new to the ledger, so {first.rule} cannot be judged{of}"
     if first.expected is Expected.NOT_KNOWN:
         return (
             f"{where} whose recipient's address is not known, so {first.rule} cannot be judged{of}"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from bursar.amounts import to_decimal_text
+from bursar.crossmint.locators import TokenLocator
+from bursar.crossmint.models import Balance
 from bursar.payouts.plan import Plan
 from bursar.policy.model import NATIVE_DECIMALS
+from bursar.review.intent import Token
 
 _COIN: Final = "the chain's own coin"
+_MOST: Final = 2**256 - 1
 
 
 class FeePayer(StrEnum):
@@ -53,6 +57,38 @@ class Need:
         rest = to_decimal_text(self.missing, self.decimals)
         enough = f"{rest} are missing" if self.missing else "enough"
         return f"{self.name}: {needed} needed, {held} held, {enough}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A token whose balance is asked for: as Crossmint is told it, and what that means."""
+
+    locator: TokenLocator
+    meant: Token
+
+
+def held_of(wanted: Iterable[Wanted], balances: Iterable[Balance]) -> dict[str | None, int]:
+    """Return what a wallet holds of these tokens by their contracts, in base units, as `needs` takes it.
+
+    `balances` are those of one chain. One that names another contract, or other decimals, says nothing.
+    """
+    answers = list(balances)
+    return {
+        each.meant.contract: found.units
+        for each in wanted
+        for found in answers
+        if _is_of(found, each)
+    }
+
+
+def _is_of(balance: Balance, wanted: Wanted) -> bool:
+    if balance.decimals != wanted.meant.decimals or balance.units > _MOST:
+        return False
+    entry = balance.chains.get(wanted.locator.chain)
+    contract = entry.contract_address if entry else None
+    if contract is not None:
+        return contract.lower() == (wanted.meant.contract or "").lower()
+    return (balance.symbol or "").lower() == (wanted.locator.symbol or "").lower() != ""
 
 
 def needs(plan: Plan, held: Mapping[str | None, int], fees: Fees) -> tuple[Need, ...]:

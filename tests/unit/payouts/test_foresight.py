@@ -169,6 +169,24 @@ def test_what_nobody_could_tell_is_said():
     )
 
 
+def test_where_nobody_knows_who_asks_it_is_taken_as_one_who_may():
+    found = foresee(plan_of("400"), rules(DAILY), situation(caller=None))
+    assert expected(found) == ["allowed"]
+    assert found.summary[1:] == ("who asks is not known here, and is taken as one who may",)
+
+
+def test_since_when_somebody_is_known_is_not_judged_without_the_ledger():
+    text = BASIC.replace(
+        "[recipients.allow]", '[recipients]\nnew_delay = "24h"\n[recipients.allow]'
+    )
+    found = foresee(plan_of("1", "2000"), Rulebook.read(text), situation(spent=None))
+    assert expected(found) == ["not_known", "refused"]
+    assert found.summary[1] == (
+        "line 2 is the one whose recipient may be new to the ledger, "
+        "so recipients.new_delay cannot be judged"
+    )
+
+
 def test_very_large_sums_are_no_trouble():
     most = str((2**256 - 1) // 10**6)
     text = BASIC.replace('"1000.00"', f'"{most}"') + DAILY.replace('"500"', f'"{most}"')

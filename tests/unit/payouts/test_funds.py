@@ -1,6 +1,11 @@
 from __future__ import annotations
 
-from bursar.payouts.funds import FeePayer, Fees, Need, needs
+import pytest
+
+from bursar.crossmint.locators import TokenLocator
+from bursar.crossmint.models import Balance
+from bursar.payouts.funds import FeePayer, Fees, Need, Wanted, held_of, needs
+from bursar.review.intent import Token
 from tests.unit.payouts.payday import plan_of
 from tests.unit.payouts.payroll import ADA, USDC, csv_of, planned
 
@@ -35,3 +40,41 @@ def test_what_is_not_known_is_never_enough():
     [usdc, coin] = needs(ONLY_USDC, {None: 10**18}, Fees(FeePayer.WALLET))
     assert (usdc.missing, coin.missing) == (None, None)
     assert str(coin) == "the chain's own coin: it is not known whether there is enough"
+
+
+# What Crossmint says is held
+
+SYMBOL = Wanted(TokenLocator.parse("base-sepolia:usdc"), Token(USDC, "USDC", 6))
+COIN = Wanted(TokenLocator.parse("base-sepolia:eth"), Token(None, "ETH", 18))
+
+
+def balance(symbol: str, raw: str, decimals: int, contract: str | None = None) -> Balance:
+    entry = {"amount": "1", "rawAmount": raw} | ({"contractAddress": contract} if contract else {})
+    return Balance.read(
+        {
+            "symbol": symbol,
+            "decimals": decimals,
+            "amount": "1",
+            "rawAmount": raw,
+            "chains": {"base-sepolia": entry},
+        }
+    )
+
+
+def test_a_balance_is_known_by_its_contract_and_the_coin_by_its_name():
+    found = [balance("USDC", "7", 6, USDC.lower()), balance("eth", "9", 18)]
+    assert held_of([SYMBOL, COIN], found) == {USDC: 7, None: 9}
+    assert held_of([SYMBOL], [balance("usdc", "7", 6)]) == {USDC: 7}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        balance("usdc", "7", 6, ADA),
+        balance("usdc", "7", 18, USDC),
+        balance("dai", "7", 6),
+        balance("usdc", str(2**256), 6, USDC),
+    ],
+)
+def test_a_balance_of_something_else_says_nothing(answer):
+    assert held_of([SYMBOL], [answer]) == {}
