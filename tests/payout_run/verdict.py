@@ -128,8 +128,8 @@ def _limits(gauge: Gauge, wanted: Wanted) -> list[Finding]:
 def _steady(part: Steady | None, share: float) -> list[Finding]:
     if part is None:
         return [Finding("share of the writes used", "too short to tell")]
-    # Whoever is killed loses the one write that it waits for, and no other.
-    least = int(share * WRITES * part.minutes) - part.kills
+    # Whoever is killed loses the one write that it waits for, and no other; one more is lost in looking.
+    least = int(share * WRITES * part.minutes) - part.kills - 1
     return [
         Finding("seconds that were steady", round(part.seconds, 1)),
         Finding("workers killed meanwhile", part.kills),

@@ -16,7 +16,7 @@ class Wanted:
 
     `errors` is the share of calls that go wrong, `kill_every` the mean of the seconds between kills (0: none).
     With `kills` that many are made and no more. `spoilt` is the line whose amount the wallet does not have.
-    `least` is the share of the writes to be used while there is enough to do, but for one lost by each kill.
+    `least` is the share of the writes that is to be used while there is enough to do, but for one a kill.
     """
 
     lines: int = 1000
