@@ -104,6 +104,20 @@ def test_a_balance_that_is_short_is_found_and_an_asker_whom_the_policy_does_not_
     assert [each["what"].partition(" ")[0] for each in lines] == ["callers.allow"] * 2
 
 
+def test_a_wallet_that_pays_fees_needs_the_chain_s_coin_besides(desk):
+    tokens = desk.world.environment["BURSAR_WALLET_TOKENS"]
+    own = {"FEE_EACH": "0.001", "TOKENS": f"{tokens},base-sepolia:eth=native/18"}
+    desk.people["payer"] = {f"BURSAR_WALLET_{name}": text for name, text in own.items()}
+    file = desk.file("fees", "1.00", "2.00")
+    found = desk.done("payout", "plan", str(file), by="payer")["outlook"]
+    coin = {"needed": "0.002", "held": "0", "missing": "0.002"}
+    assert found["balances"][1] == {"token": "the chain's own coin", **coin}
+    assert [(each["line"], each["value"]) for each in found["findings"]] == [
+        (0, "the chain's own coin")
+    ]
+    assert found["policy"]["summary"] == ["all 2 lines pass"]
+
+
 def test_a_regulated_line_to_somebody_who_is_not_registered_is_found(desk):
     file = desk.file("people", "1.00", "1.00", kind="regulated")
     found = desk.look(file)
