@@ -68,7 +68,8 @@ class Watch:
         return Outlook(foresight, needed, readiness, tuple(self.left_out))
 
     def _recipients(self) -> Readiness | None:
-        asked = sum(each.type is TransferType.REGULATED for each in self.plan.lines)
+        regulated = (each for each in self.plan.lines if each.type is TransferType.REGULATED)
+        asked = len({each.recipient for each in regulated})
         if not asked:
             return None
         if not self.glance.recipients:

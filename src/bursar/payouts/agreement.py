@@ -16,7 +16,7 @@ from bursar.errors import PayoutError, PolicyViolation
 from bursar.payouts.batching import chunks, groups, may_be_batched
 from bursar.payouts.lines import Line
 from bursar.payouts.plan import Plan
-from bursar.policy.approvals import applying, missing, require_approver
+from bursar.policy.approvals import applying, consenting, missing, require_approver
 from bursar.policy.model import ApprovalRule, Policy
 from bursar.policy.principals import identity_of
 from bursar.policy.proposal import Approval, Circumstances, Kind, Payment, Proposal
@@ -79,7 +79,10 @@ class Agreement:
 
     def missing(self, words: Iterable[Word], now: datetime) -> int:
         """Return how many more have to agree. A word counts for as long as its rule says."""
-        return max((number for number, _ in self._counted(words, now)), default=0)
+        given = self._given(words, now)
+        return max(
+            (missing(self._policy, each, Circumstances(now))[0] for each in given), default=0
+        )
 
     def require(
         self, who: str, words: Iterable[Word], now: datetime, before: frozenset[str] = frozenset()
@@ -93,13 +96,13 @@ class Agreement:
             PolicyViolation: not a principal, whoever began it, or nobody the rules name.
             PayoutError: they agreed already, and it still counts.
         """
+        given = list(words)
         try:
             self._require_named(who, before)
         except PolicyViolation as refusal:
             refusal.hint = self._hint(before)
             raise
-        counted = {each for _, spent in self._counted(words, now) for each in spent}
-        if identity_of(who) in counted:
+        if not self._adds(identity_of(who), given, now):
             raise PayoutError(
                 f"{identity_of(who)} agreed to it already", hint="somebody else has to agree"
             )
@@ -107,15 +110,25 @@ class Agreement:
     def _require_named(self, who: str, before: frozenset[str]) -> None:
         asked = [proposal for rules, proposal in self._asked.items() if rules]
         if not asked:
-            named = tuple(sorted(before))
-            rule = ApprovalRule(1, frozenset(named), 1)
-            policy = replace(self._policy, approvals=(rule,))
+            # A rule that nothing needs, so that whoever it names is judged as by any other.
+            policy = replace(self._policy, approvals=(ApprovalRule(1, before, 1),))
             bare = Proposal(Kind.TRANSFER, requested_by=self._subject.by)
             require_approver(policy, bare, who)
             return
         refusals = list(self._refusals(asked, who))
         if len(refusals) == len(asked):
             raise refusals[0]
+
+    def _adds(self, who: str | None, words: list[Word], now: datetime) -> bool:
+        """Tell whether a word of somebody who is named makes more of any rule's."""
+        if not any(self._asked):
+            return who not in {identity_of(each.by) for each in words}
+        return any(
+            who in rule.by
+            and who not in consenting(rule, self._policy, proposal, Circumstances(now))
+            for proposal in self._given(words, now)
+            for rule in applying(self._policy, proposal)
+        )
 
     def _refusals(self, asked: Iterable[Proposal], who: str) -> Iterator[PolicyViolation]:
         for proposal in asked:
@@ -141,15 +154,13 @@ class Agreement:
     def _rules(self) -> Iterator[ApprovalRule]:
         return (rule for rules in self._asked for rule in rules)
 
-    def _counted(
-        self, words: Iterable[Word], now: datetime
-    ) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Yield for each set of rules how many are missing, and whose word would add nothing."""
+    def _given(self, words: Iterable[Word], now: datetime) -> Iterator[Proposal]:
+        """Yield a transaction for each set of rules, with the words as consents to it."""
         # Another machine's clock may be ahead: what was written down was said by now.
         given = tuple(Approval(each.by, self._subject.hash, min(each.at, now)) for each in words)
         for rules, proposal in self._asked.items():
             if rules:
-                yield missing(self._policy, replace(proposal, approvals=given), Circumstances(now))
+                yield replace(proposal, approvals=given)
 
 
 def of_plan(plan: Plan, batch: int) -> Iterator[Paid]:

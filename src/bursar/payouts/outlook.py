@@ -13,7 +13,7 @@ from bursar.payouts.funds import Need
 from bursar.payouts.problems import Problem
 from bursar.payouts.readiness import Readiness
 
-_ROOM: Final = "pay it later or take it away, or have the policy changed"
+_ROOM: Final = "pay it later, or have the policy changed"
 _FUND: Final = "fund the wallet"
 
 
@@ -81,7 +81,7 @@ class Outlook:
     def _short(self) -> Iterator[Problem]:
         for each in self.needs:
             if each.missing:
-                yield Problem(0, "amount", each.name, str(each), _FUND)
+                yield Problem(0, "", each.name, str(each), _FUND)
 
     def _refused(self) -> Iterator[Problem]:
         for each in self.foresight.lines if self.foresight else ():

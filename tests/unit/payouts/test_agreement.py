@@ -146,9 +146,19 @@ def test_a_word_is_given_once_until_it_is_too_old():
     agreement(MIXED, HUGE).require(OTHER_SESSION, words, NOW + timedelta(hours=8))
 
 
+def test_a_word_that_is_too_old_for_one_rule_alone_may_be_given_anew():
+    short = rule(1, "100.00", "user/ada", within="1h")
+    found, words = agreement(MIXED, LARGE, short), [Word(f"{AWS}:user/ada", NOW)]
+    with pytest.raises(PayoutError, match="agreed to it already"):
+        found.require(f"{AWS}:user/ada", words, NOW + timedelta(minutes=59))
+    found.require(f"{AWS}:user/ada", words, NOW + timedelta(hours=2))
+
+
 def test_where_the_policy_asks_nobody_any_more_those_it_named_before_may_agree():
     found, before = agreement(MIXED), frozenset({f"{AWS}:user/ada"})
     found.require(f"{AWS}:user/ada", [], NOW, before)
+    with pytest.raises(PayoutError, match="agreed to it already"):
+        found.require(f"{AWS}:user/ada", [Word(f"{AWS}:user/ada", NOW)], NOW, before)
     with pytest.raises(PolicyViolation, match="approvers are those"):
         found.require(f"{AWS}:user/grace", [], NOW, before)
     with pytest.raises(PolicyViolation, match="their own"):

@@ -60,7 +60,7 @@ def test_what_is_sure_not_to_be_paid_whole_is_not_begun():
     with pytest.raises(PayoutError) as refused:
         WHOLE.require_clear()
     assert refused.value.message == (
-        "not all of it can be paid: the file, amount: USDC: 550 needed, 500 held, 50 are missing, "
+        "not all of it can be paid: the file: USDC: 550 needed, 500 held, 50 are missing, "
         "and 2 more findings; nothing was begun"
     )
     assert refused.value.hint is not None
