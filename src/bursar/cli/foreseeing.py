@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bursar.ledger.pages import Seen
     from bursar.payouts.foresight import Foresight
     from bursar.payouts.plan import Plan
+    from bursar.payouts.problems import Problem
     from bursar.policy.model import Policy
     from bursar.policy.rulebook import Rulebook
 
@@ -35,8 +36,12 @@ MOST_ASKED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What is to be looked at: are recipients asked about, whose ARN will ask (None: you), and by which way."""
+    """What is to be looked at: are recipients asked about, whose ARN will ask (None: you), and by which way.
 
+    `payout` is the id that the plan would be paid under.
+    """
+
+    payout: str
     recipients: bool = True
     by: str | None = None
     via: str | None = None
@@ -65,7 +70,18 @@ class Watch:
         with self.shell.waiting("looking at balances, and at what the policy will say"):
             needed = self._needs(fees)
             foresight = self._foresight(fees)
-        return Outlook(foresight, needed, readiness, tuple(self.left_out))
+            known = self._taken()
+        return Outlook(foresight, needed, readiness, tuple(self.left_out), known)
+
+    def _taken(self) -> tuple[Problem, ...]:
+        from bursar.payouts.taken import taken
+
+        try:
+            with offices.journal(self.shell) as journal:
+                return taken(journal, self.plan, self.glance.payout)
+        except BursarError as problem:
+            self.left_out.append(f"whether ids were used before: {problem.message}")
+            return ()
 
     def _recipients(self) -> Readiness | None:
         regulated = (each for each in self.plan.lines if each.type is TransferType.REGULATED)

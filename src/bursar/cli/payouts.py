@@ -44,7 +44,8 @@ def status(shell: Shell, *, payout_id: str, follow: bool) -> None:
         if follow:
             crewing.follow(shell, book, found)
             return
-        shell.result(crewing.data(found, book.counts(found)))
+        counts = book.counts(found)
+        shell.result(crewing.data(book.finish(found, counts), counts))
 
 
 @click.command("pause")

@@ -67,7 +67,7 @@ def plan(shell: Shell, /, **options: Any) -> None:
 
     Scopes: wallets.read, wallets:balance.read. Permissions: sts:GetCallerIdentity, and reading the key's ledger.
     """
-    glance = _glance(options)
+    glance = _glance(_name(options), options)
     made = _planned(shell, **options)
     outlook = Watch(shell, made, glance).look()
     shell.result(
@@ -124,11 +124,11 @@ def run(
             hint="bursar payout plan FILE prints it; then give it with --plan",
         )
     way, concurrency, batch = (options.pop(name) for name in ("via", "concurrency", "batch"))
-    glance = _glance(options, way)
+    name = payout_id or _name(options)
+    glance = _glance(name, options, way)
     made = _planned(shell, **options)
     if agreed is not None:
         require_same(made, agreed)
-    name = payout_id or _BAD.sub("-", options["file"].stem)[:40]
     shell.context["payout"] = name
     shell.say(plan_text.summary(made))
     with offices.journal(shell) as journal:
@@ -146,9 +146,14 @@ def run(
     crewing.work(shell, payout, way, concurrency)
 
 
-def _glance(options: dict[str, Any], via: str | None = None) -> Glance:
+def _name(options: dict[str, Any]) -> str:
+    """Return a payout's id where none is given."""
+    return _BAD.sub("-", options["file"].stem)[:40]
+
+
+def _glance(payout: str, options: dict[str, Any], via: str | None = None) -> Glance:
     skipped, by = options.pop("no_recipients_check"), options.pop("by")
-    return Glance(recipients=not skipped, by=by, via=via)
+    return Glance(payout, recipients=not skipped, by=by, via=via)
 
 
 def _say_outlook(shell: Shell, made: Plan, glance: Glance, *, refuse: bool) -> None:

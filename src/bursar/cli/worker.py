@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,12 +15,15 @@ from bursar.cli import connect
 from bursar.cli import office as offices
 from bursar.cli.paying import VIA, WALLET
 from bursar.cli.shell import Shell, shared_options
-from bursar.errors import ConfigError
+from bursar.errors import ConfigError, JournalError
 
 if TYPE_CHECKING:
     from bursar.cli.office import Office
     from bursar.transfers.worker import Round
     from bursar.webhooks.verification import Delivery
+
+# Seconds between looks for payouts that are done.
+_LOOK = 5.0
 
 
 @click.command("worker")
@@ -57,18 +61,39 @@ def command(
         _receiving(shell, office, webhooks),
     ):
         shell.say(f"worker {office.runner.crew.id}: wallet {office.treasury}")
-        Worker(office.runner, office.treasury, concurrency).run(stop, Log(shell).tell)
+        log = Log(shell, Ends(office))
+        Worker(office.runner, office.treasury, concurrency).run(stop, log.tell)
     shell.say("stopped; what was under way goes on with another worker, or with the next start")
+
+
+class Ends:
+    """Marks payouts as done, now and then."""
+
+    def __init__(self, office: Office) -> None:
+        from bursar.payouts.book import PayoutBook
+
+        self._book, self._treasury = PayoutBook(office.journal), office.treasury
+        self._next = 0.0
+
+    def look(self) -> list[str]:
+        """Return the ids of payouts that are done since the last look. What cannot be written now is later."""
+        if time.monotonic() < self._next:
+            return []
+        self._next = time.monotonic() + _LOOK
+        try:
+            return [each.id for each in self._book.finish_all(self._treasury)]
+        except JournalError:
+            return []
 
 
 class Log:
     """Says what rounds did, where they did anything, and an error once."""
 
-    def __init__(self, shell: Shell) -> None:
-        self._shell, self._last = shell, ""
+    def __init__(self, shell: Shell, ends: Ends) -> None:
+        self._shell, self._ends, self._last = shell, ends, ""
 
     def tell(self, round_: Round) -> None:
-        """Say what a round did."""
+        """Say what a round did, and which payouts are done."""
         error = round_.error.message if round_.error else ""
         if error and error != self._last:
             self._shell.say(f"waiting: {error}")
@@ -79,6 +104,8 @@ class Log:
             self._shell.say(f"took over {round_.taken_over} transfers of a process that died")
         if round_.begun_anew:
             self._shell.say(f"began {round_.begun_anew} transfers anew")
+        for each in self._ends.look():
+            self._shell.say(f"payout {each} is done")
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from bursar.payouts.agreement import Agreement, Word
 from bursar.payouts.batching import chunks, groups, may_be_batched
 from bursar.payouts.lines import Line
 from bursar.payouts.plan import Plan
+from bursar.payouts.problems import rejected
+from bursar.payouts.taken import taken
 from bursar.policy.principals import identity_of
 from bursar.transfers import batches, feeding
 from bursar.transfers.feeding import RUNNING
@@ -111,10 +113,15 @@ class PayoutBook:
 
         Raises:
             PlanChanged: the payout's id is another plan's.
+            PlanRejected: lines have ids of other payments; nothing was written.
             TransferConflict: a line's id is another payment's. JournalError: it could not be written.
         """
         treasury = plan.address.lower()
-        payout = self.find(treasury, how.id) or self._insert(plan, how)
+        payout = self.find(treasury, how.id)
+        if payout is None:
+            if found := taken(self.journal, plan, how.id):
+                raise rejected(found)
+            payout = self._insert(plan, how)
         if payout.hash != plan.hash:
             raise PlanChanged(
                 f"payout {how.id} is of another file: its plan is {payout.hash[:20]}…, this one {plan.hash[:20]}…",
@@ -241,28 +248,57 @@ class PayoutBook:
         """
         _require(payout, {RUNNING, PAUSED, WAITING, _WRITING}, "cancelled")
         stopped = self._set(payout, CANCELLED)
+        event = Event(
+            EventKind.CANCELLED,
+            {"reason": f"cancelled by {by} with its payout", "code": "cancelled"},
+        )
         count = 0
-        told = {"reason": f"cancelled by {by} with its payout", "code": "cancelled"}
-        for transfer in self.transfers(payout):
-            if transfer.standing.stage not in UNPAID:
-                continue
-            if batches.is_batch(transfer):
-                self._append_all(transfer, Event(EventKind.CANCELLED, told))
-            elif self._append(transfer, Event(EventKind.CANCELLED, told)):
-                count += 1
+        # Once more, as a batch may have been split meanwhile; what was put apart is handed out to nobody by now.
+        while some := sum(self._cancel(each, event) for each in self.transfers(payout)):
+            count += some
         return stopped, count
+
+    def _cancel(self, transfer: Transfer, event: Event) -> int:
+        """Cancel a line, or a batch with its lines, and return how many lines that was."""
+        while transfer.standing.stage in UNPAID:
+            try:
+                return self._append_all(transfer, event)
+            except Overtaken:
+                transfer = self.journal.get(transfer.key)
+            except TransferError:
+                return 0
+        return 0
 
     def finish(self, payout: Payout, counts: Counts) -> Payout:
         """Mark a payout as done where all its lines are over, by what `counts` just returned of it."""
         return self._set(payout, DONE) if payout.state == RUNNING and not counts.open else payout
 
+    def finish_all(self, treasury: str) -> list[Payout]:
+        """Mark every running payout of a wallet as done whose lines are all over, and return those.
+
+        Raises:
+            JournalError: it could not be read or written.
+        """
+        running = sa.select(PAYOUTS).where(_p.treasury == treasury, _p.state == RUNNING)
+        with self.journal.reading() as connection:
+            found = [_payout(row) for row in connection.execute(running)]
+        ended = [self.finish(each, self.counts(each)) for each in found]
+        return [each for each in ended if each.state == DONE]
+
     def counts(self, payout: Payout) -> Counts:
-        """Return how many lines are at which stage."""
-        t = TRANSFERS.c
+        """Return how many lines are at which stage. What waits with its batch is held as that is."""
+        t, batch = TRANSFERS.c, TRANSFERS.alias()
+        pays = sa.and_(
+            t.stage == Stage.BATCHED.value,
+            batch.c.treasury == t.treasury,
+            batch.c.id == t.batch,
+        )
+        hold = sa.or_(t.hold.is_not(None), batch.c.hold.is_not(None))
         query = (
-            sa.select(t.stage, t.hold.is_not(None), sa.func.count())
+            sa.select(t.stage, hold, sa.func.count())
+            .select_from(TRANSFERS.outerjoin(batch, pays))
             .where(t.treasury == payout.treasury, t.payout == payout.id, t.is_batch.is_(False))
-            .group_by(t.stage, t.hold.is_not(None))
+            .group_by(t.stage, hold)
         )
         stages: dict[str, int] = {}
         held = 0
@@ -353,14 +389,18 @@ class PayoutBook:
             return False
         return True
 
-    def _append_all(self, batch: Transfer, event: Event) -> None:
-        """Write an event of a batch; its lines are as they were before."""
+    def _append_all(self, transfer: Transfer, event: Event) -> int:
+        """Write an event of a transfer, and of all lines where it is a batch; return how many lines that was."""
         with self.journal.writing() as connection:
-            self.journal.write_event(connection, batch, event)
-            for member in self.journal.members(connection, batch.key):
+            self.journal.write_event(connection, transfer, event)
+            if not batches.is_batch(transfer):
+                return 1
+            members = self.journal.members(connection, transfer.key)
+            for member in members:
                 told = Event(EventKind.UNBATCHED, {"reason": event.data.get("reason")})
                 freed = self.journal.write_event(connection, member, told)
                 self.journal.write_event(connection, freed, event)
+            return len(members)
 
 
 _WRITING: Final = "writing"

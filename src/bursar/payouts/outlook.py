@@ -19,17 +19,21 @@ _FUND: Final = "fund the wallet"
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What is foreseen; None or empty is what was not looked at, and `left_out` says why."""
+    """What is foreseen; None or empty is what was not looked at, and `left_out` says why.
+
+    `taken` are lines whose ids are other payments' already.
+    """
 
     foresight: Foresight | None = None
     needs: tuple[Need, ...] = ()
     readiness: Readiness | None = None
     left_out: tuple[str, ...] = ()
+    taken: tuple[Problem, ...] = ()
 
     @property
     def stops(self) -> tuple[Problem, ...]:
         """What is sure to keep lines from being paid, the file's own order: line 0 is the file as a whole."""
-        return _in_order([*self._short(), *self._refused(), *self._unready()])
+        return _in_order([*self._short(), *self.taken, *self._refused(), *self._unready()])
 
     @property
     def findings(self) -> tuple[Problem, ...]:
@@ -76,6 +80,8 @@ class Outlook:
         if self.readiness is not None:
             bad = len(self.readiness.problems)
             yield f"recipients: {self.readiness.asked} asked about, {bad or 'none'} not registered"
+        if self.taken:
+            yield f"ids: {len(self.taken)} are other payments' already"
         yield from (f"left out: {each}" for each in self.left_out)
 
     def _short(self) -> Iterator[Problem]:
