@@ -280,7 +280,10 @@ def rulebook(shell: Shell) -> Rulebook | None:
     try:
         return Rulebook.read(file.read_bytes(), file.name)
     except OSError as problem:
-        raise ConfigError(f"{file} cannot be read: {type(problem).__name__}") from None
+        raise ConfigError(
+            f"the policy that the settings name, {file}, cannot be read ({problem.strerror})",
+            hint=f"a first one: bursar policy new -o {file}; or take [policy] file out of the settings",
+        ) from None
 
 
 def reading(shell: Shell) -> Reading:
@@ -289,9 +292,22 @@ def reading(shell: Shell) -> Reading:
     Raises:
         ConfigError: the policy or a setting is wrong.
     """
+    return _reading(shell, rulebook(shell))
+
+
+def reading_of_settings(shell: Shell) -> Reading:
+    """Return what the settings alone say that tokens' names mean: before there is a policy.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    return _reading(shell, None)
+
+
+def _reading(shell: Shell, rules: Rulebook | None) -> Reading:
     from bursar.transfers.reading import Reading, token_of
 
-    rules, wallet = rulebook(shell), shell.config.wallet
+    wallet = shell.config.wallet
     tokens = {name.lower(): token_of(text, name) for name, text in wallet.tokens.items()}
     factories = frozenset(evm.parse_address(each) for each in wallet.factories)
     return Reading.of(rules.policy if rules else None, tokens, factories)

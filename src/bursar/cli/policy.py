@@ -134,7 +134,7 @@ def new(
     from bursar.review.tokens import DECIMALS
 
     locator = TokenLocator.parse(token or shell.config.wallet.token)
-    meant = connect.reading(shell).token(locator)
+    meant = connect.reading_of_settings(shell).token(locator)
     name = (locator.symbol or meant.symbol or "token").lower()
     draft = Draft(
         locator.chain,

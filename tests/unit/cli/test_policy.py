@@ -247,3 +247,12 @@ def test_what_is_no_payment_is_named_by_its_kind(file, capsys):
     [row] = json.loads(capsys.readouterr().out)["decisions"]
     assert (row["what"], row["was"], row["transaction"]) == ("blind digest", "-", "-")
     assert (row["wouldBe"], row["changed"]) == ("refused", False)
+
+
+def test_a_first_policy_is_written_though_the_settings_name_it_already(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bursar.toml").write_text('[policy]\nfile = "policy.toml"\n')
+    caps = ("--per-transfer", "5", "--per-day", "50")
+    who = ("--recipient", f"acme={ACME}", "--caller", "arn:aws:iam::111122223333:role/payroll")
+    assert run("new", *who, *caps, "-o", "policy.toml") == 0
+    assert run("check", "policy.toml") == 0
