@@ -9,7 +9,7 @@ BIN := .venv/bin
 # Tools, emulators and sandbox state live in the checkout, never in the home directory.
 export BURSAR_HOME ?= $(CURDIR)/.bursar
 
-.PHONY: help setup demo test payout-run check format lint types architecture bench docs lock clean
+.PHONY: help setup demo test check format lint types architecture crashes chaos payout-run bench docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,6 +66,16 @@ types: .venv/installed ## Type-check, strictly
 
 architecture: .venv/installed ## Do imports point the way the design says?
 	@$(BIN)/lint-imports
+
+CHAOS_CRASHES ?= 1000
+CHAOS_SECONDS ?= 1500
+CHAOS_SEED ?=
+
+crashes: setup ## Kill a transfer at every point it passes, on both databases, and print what became of it
+	@$(BIN)/python -m tests.chaos.table
+
+chaos: setup ## Kill workers at random, CHAOS_CRASHES (1000) times or for CHAOS_SECONDS (1500); CHAOS_SEED repeats
+	@$(BIN)/python -m tests.chaos.storm --crashes $(CHAOS_CRASHES) --seconds $(CHAOS_SECONDS) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED))
 
 bench: setup ## Compare the cost of a signature with boto3's, in one run
 	@$(BIN)/python benchmarks/signing.py

@@ -41,7 +41,7 @@ _LIMITS = Limits(writes_per_minute=100_000, reads_per_minute=100_000, timeout=PA
 
 def carry_out(plan: Plan) -> None:
     """Drive a plan's transfers until all are over or held, or the time is up."""
-    points = Points(plan.kill, Path(plan.passed) if plan.passed else None)
+    points = Points(plan)
     watch_databases(points.passed)
     work = None if plan.workers is None else Work(plan.treasury, plan.workers)
     with (

@@ -14,7 +14,8 @@ AWAY: Final = 3
 class Plan:
     """A run of a driver: what it works with, which transfers it drives, and where it is killed.
 
-    `kill` is a point and its passing, as in `create:answered@1`, or `#7` for the seventh point of all. With
+    `kill` is a point and its passing, as in `create:answered@1`, or `#7` for the seventh point of all. At `pause`,
+    a point, it makes the file `paused` and goes on when that is gone. With
     `workers` it takes transfers from the queue, so many at once, until it is killed or all of them are over.
     `signatures` and `passed` are files that each signature, and each point, are noted in.
     """
@@ -30,6 +31,8 @@ class Plan:
     signatures: str
     passed: str | None = None
     kill: str | None = None
+    pause: str | None = None
+    paused: str | None = None
     workers: int | None = None
     deadline: float = 400.0
 

@@ -39,6 +39,8 @@ _LONGEST_LIFE, _MOST_POINTS = 4.0, 400
 _FAULTS = ("error_before", "error_after", "drop_before", "drop_after", "slow")
 _OPERATIONS = ("transfers.create", "transactions.approve", "transactions.get")
 _HOME = 180.0
+# Seconds between lines of progress where they add up.
+_REPORT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Storm:
         self._payees: dict[Key, str] = {}
         self._lock = threading.Lock()
         self._end = time.monotonic() + bounds.seconds
+        self._next_report = 0.0
 
     def blow(self) -> Outcome:
         """Kill drivers until it is enough, drive the rest home, and see what became of all."""
@@ -182,6 +185,10 @@ class Storm:
                 out.wrong[key.id] = problem
 
     def _report(self, began: float) -> None:
+        # On a terminal a line is written over; elsewhere it is one of its own, now and then.
+        if not sys.stdout.isatty() and time.monotonic() < self._next_report:
+            return
+        self._next_report = time.monotonic() + _REPORT
         out = self.outcome
         bar = "#" * (30 * out.crashed // max(1, self._bounds.crashes))
         _say(
@@ -266,10 +273,8 @@ def _counts(several: Counter[str]) -> str:
 
 
 def _say(text: str, *, again: bool = False) -> None:
-    # On a terminal a line may be written over; elsewhere it is a line of its own, now and then.
-    if again and not sys.stdout.isatty():
-        return
-    sys.stdout.write(f"\r{text}" if again else f"{text}\n")
+    is_over = again and sys.stdout.isatty()
+    sys.stdout.write(f"\r{text}" if is_over else f"{text}\n")
     sys.stdout.flush()
 
 

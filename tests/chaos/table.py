@@ -22,6 +22,8 @@ _COLUMNS = "{:59} {:24} {:10} {:>7} {:>8} {:>10} {:>12} {:9} {}"
 _HEAD = (
     "killed at,trouble at Crossmint,store,resumed,payments,signatures,transactions,stage,problem"
 )
+_SUMMARY = "{:10} {:>7} {:>9} {:>7} {:>9} {:>10} {:>5}"
+_SUMMED = "store,resumed,transfers,crashes,paid once,signatures,wrong"
 # So many transfers are killed before all of them are resumed and told of.
 _GROUP = 40
 
@@ -53,12 +55,23 @@ def line(row: Row) -> str:
     return _COLUMNS.format(str(row.case), fault, row.store, *counts, row.stage, row.problem or "")
 
 
+def summary(told: Sequence[Row]) -> Iterator[str]:
+    """Yield what the rows come to, for each store and number of processes that resumed them."""
+    yield _SUMMARY.format(*_SUMMED.split(","))
+    for store, resumed_by in sorted({(row.store, row.resumed_by) for row in told}):
+        rows = [row for row in told if (row.store, row.resumed_by) == (store, resumed_by)]
+        once = sum(row.payments == 1 for row in rows)
+        sums = (sum(row.crashes for row in rows), once, sum(row.signatures for row in rows))
+        wrong = sum(row.problem is not None for row in rows)
+        yield _SUMMARY.format(store, resumed_by, len(rows), *sums, wrong)
+
+
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.table", description=__doc__)
     parser.add_argument("--store", choices=STORES, help="one of the stores (both)")
     chosen = parser.parse_args().store
-    count = wrong = 0
+    told: list[Row] = []
     say(_COLUMNS.format(*_HEAD.split(",")))
     with tempfile.TemporaryDirectory(prefix="bursar-crashes-") as name:
         folder = Path(name)
@@ -67,10 +80,9 @@ def main() -> int:
                 with database(store, folder) as where:
                     for row in rows(standin, store, where, several):
                         say(line(row))
-                        count += 1
-                        wrong += row.problem is not None
-    say(f"{count} transfers were killed; {wrong} went wrong")
-    return 1 if wrong else 0
+                        told.append(row)
+    say("\n" + "\n".join(summary(told)))
+    return 1 if any(row.problem for row in told) else 0
 
 
 def say(text: str) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
-from bursar.sandbox.processes import HOST, Command, Keeper, free_ports, wait_until_ready
+from bursar.sandbox.processes import HOST, Command, Keeper, Process, free_ports, wait_until_ready
 
 _PROGRAMS = ("initdb", "postgres")
 # PostgreSQL does not run as root.
@@ -26,9 +28,37 @@ _SETTINGS = {
 }
 
 
+@dataclass
+class Server:
+    """A server that can be away for a while. `url` is its database's."""
+
+    url: str
+    _keeper: Keeper
+    _command: Command
+    _process: Process | None = None
+
+    def start(self) -> None:
+        """Have it answer."""
+        self._process = self._keeper.run(self._command)
+        wait_until_ready(self._process, self._command, lambda: _answers(self.url), 60)
+
+    def stop(self) -> None:
+        """End all its sessions, and have it gone: PostgreSQL's "fast shutdown"."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGINT)
+        assert self._process.wait(60), "PostgreSQL does not stop"
+
+
 @contextmanager
 def postgres() -> Iterator[str]:
     """Run a server, and give the URL of its database. Everything in it is gone afterwards."""
+    with postgres_server() as server:
+        yield server.url
+
+
+@contextmanager
+def postgres_server() -> Iterator[Server]:
+    """Run a server that can be stopped and started again. Everything in it is gone afterwards."""
     missing = [name for name in _PROGRAMS if shutil.which(name) is None]
     assert not missing, (
         f"PostgreSQL's {missing[0]} is not on PATH; on Debian: apt install postgresql"
@@ -39,9 +69,10 @@ def postgres() -> Iterator[str]:
             password = _initialise(folder)
             [port] = free_ports(1)
             command = _command(folder, port)
-            url = f"postgresql://bursar:{password}@{HOST}:{port}/postgres"
-            wait_until_ready(keeper.run(command), command, lambda: _answers(url), 60)
-            yield url.replace("postgresql:", "postgresql+psycopg:")
+            url = f"postgresql+psycopg://bursar:{password}@{HOST}:{port}/postgres"
+            server = Server(url, keeper, command)
+            server.start()
+            yield server
     finally:
         shutil.rmtree(folder)
 
@@ -83,7 +114,7 @@ def _as_user() -> list[str]:
 
 def _answers(url: str) -> bool:
     try:
-        psycopg.connect(url, connect_timeout=2).close()
+        psycopg.connect(url.replace("+psycopg", ""), connect_timeout=2).close()
     except psycopg.OperationalError:
         return False
     return True

@@ -168,7 +168,12 @@ def _by_status(call: Call, said: str, status: int, refusal: Refusal) -> Crossmin
             reason=reason,
         )
     if status == 404:
-        return CrossmintNotFound(said, status=status, reason=reason)
+        return CrossmintNotFound(
+            said,
+            hint="it is not there for this API key: check its name, the key's project and environment",
+            status=status,
+            reason=reason,
+        )
     if call.kind is Kind.APPROVE and status in _APPROVAL:
         kind, hint = _APPROVAL[status]
         return kind(said, hint=hint, status=status, reason=reason)

@@ -158,7 +158,7 @@ class Desk:
             return act(transfer)
         except Overtaken:
             self._forget(transfer)
-            return Next(0.0, transfer)
+            return self._give_way(transfer)
         except BursarError as error:
             return self._trouble(transfer, error)
 
@@ -390,8 +390,12 @@ class Desk:
                 return Next(None, batches.split(self.journal, transfer, told))
             written = self.journal.append(transfer, event)
         except Overtaken:
-            return Next(0.0, transfer)
+            return self._give_way(transfer)
         return Next(self._too_early(written) if written.standing.hold is None else None, written)
+
+    def _give_way(self, transfer: Transfer) -> Next:
+        # Two that come back at once could take the same step from each other for as long as both ask Crossmint.
+        return Next(self._tools.dice() * _FIRST_LOOK, transfer)
 
     def _too_early(self, transfer: Transfer) -> float:
         if transfer.standing.retry_at is None:

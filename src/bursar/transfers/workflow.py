@@ -9,8 +9,9 @@ Source: the dbos documentation on workflows, queues and application versions.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -18,6 +19,7 @@ from sqlalchemy.engine import URL
 
 from bursar.errors import BursarError, JournalError, JournalUnavailable
 from bursar.sql import engine as sql
+from bursar.sql.faults import spoken_of
 from bursar.transfers.crew import Crew, Member
 from bursar.transfers.desk import Desk
 from bursar.transfers.journal import JOURNAL, Overtaken
@@ -31,6 +33,7 @@ WORKFLOW_VERSION: Final = "1"
 # The topic under which a sleeping workflow is told to look now.
 LOOK_NOW: Final = "look"
 _NAME: Final = "bursar"
+_ENGINE: Final = replace(JOURNAL, it="the workflow engine")
 # Seconds until a step is taken again where the journal could not be reached.
 _AWAY: Final = 2.0
 _POLL: Final = 0.2
@@ -40,7 +43,11 @@ Advance = Callable[[str, str, int], float | None]
 
 def workflow_id(transfer: Transfer) -> str:
     """Return what dbos calls this turn of a transfer."""
-    return f"{transfer.key.treasury}:{transfer.key.id}:{transfer.turn}"
+    return _turn_id(transfer.key, transfer.turn)
+
+
+def _turn_id(key: Key, turn: int) -> str:
+    return f"{key.treasury}:{key.id}:{turn}"
 
 
 def queue_of(treasury: str) -> str:
@@ -67,6 +74,8 @@ class Runner:
         self._work = work
         self.crew = Crew(self.journal, works=work is not None)
         self._drive: Any = None
+        # The turns that a thread of this process is at, or will be: dbos takes one for running that broke off.
+        self._turns: set[str] = set()
 
     def __enter__(self) -> Self:
         """Start dbos, which makes its own tables the first time.
@@ -94,7 +103,7 @@ class Runner:
         work = self._work
         try:
             DBOS(config=self._config())
-            self._drive = _workflow(self._advance)
+            self._drive = _workflow(self._advance, self._taking)
             DBOS.listen_queues([queue_of(work.treasury)] if work else [])
             DBOS.launch()
         except BursarError:
@@ -121,6 +130,14 @@ class Runner:
             "log_level": "CRITICAL",
             "notification_listener_polling_interval_sec": _POLL,
         }
+
+    @contextmanager
+    def _taking(self, turn: str) -> Iterator[None]:
+        self._turns.add(turn)
+        try:
+            yield
+        finally:
+            self._turns.discard(turn)
 
     def _advance(self, treasury: str, transfer_id: str, turn: int) -> float | None:
         key = Key(treasury, transfer_id)
@@ -173,8 +190,14 @@ class Runner:
                 transfer = self.journal.append(transfer, Event(EventKind.TURNED))
             except Overtaken:
                 return self.journal.get(key)  # somebody is at it after all
-        with SetWorkflowID(workflow_id(transfer)):
-            DBOS.start_workflow(self._drive, transfer.key.treasury, transfer.key.id, transfer.turn)
+        named = workflow_id(transfer)
+        self._turns.add(named)
+        try:
+            with SetWorkflowID(named), spoken_of(_ENGINE):
+                DBOS.start_workflow(self._drive, key.treasury, key.id, transfer.turn)
+        except BaseException:
+            self._turns.discard(named)
+            raise
         self.journal.mark_fed(transfer)
         return transfer
 
@@ -186,12 +209,16 @@ class Runner:
     ) -> Transfer:
         """Drive a transfer until it is over or held, or for so many seconds, and return it. It goes on meanwhile.
 
-        `report` is told of each change. Where another process drives it, this one looks on.
+        `report` is told of each change. Where another process drives it, this one looks on. Once it began, it
+        outlasts a journal that is away.
+
+        Raises:
+            UnknownTransfer: the journal has none. JournalError: it could not be begun.
         """
         end = None if deadline is None else time.monotonic() + deadline
         seen = -1
+        transfer = self.start(key)
         while True:
-            transfer = self.start(key) if seen < 0 else self._current(key)
             if transfer.version != seen:
                 report(transfer)
                 seen = transfer.version
@@ -200,15 +227,14 @@ class Runner:
             if end is not None and time.monotonic() >= end:
                 return transfer
             time.sleep(_POLL / 2)
-            if not self.is_driven(transfer):
-                self.start(key)
-
-    def _current(self, key: Key) -> Transfer:
-        while True:
             try:
-                return self.journal.get(key)
+                transfer = self._current(key)
             except JournalUnavailable:
                 time.sleep(_AWAY)
+
+    def _current(self, key: Key) -> Transfer:
+        transfer = self.journal.get(key)
+        return transfer if self.is_driven(transfer) else self.start(key)
 
     def enqueue(self, transfer: Transfer) -> None:
         """Hand a transfer's turn to whichever worker is free. Doing it twice is doing it once."""
@@ -217,6 +243,7 @@ class Runner:
         with (
             SetWorkflowID(workflow_id(transfer)),
             SetEnqueueOptions(priority=int(transfer.lane)),
+            spoken_of(_ENGINE),
         ):
             DBOS.enqueue_workflow(
                 queue_of(transfer.key.treasury),
@@ -234,6 +261,8 @@ class Runner:
     def _is_in_hand(self, status: Any) -> bool:
         if status is None or status.status not in {"PENDING", "ENQUEUED", "DELAYED"}:
             return False
+        if status.status == "PENDING" and status.executor_id == self.crew.id:
+            return status.workflow_id in self._turns
         if status.status == "PENDING":
             return status.executor_id in self.crew.alive()
         return any(member.works for member in self.crew.members() if member.is_alive)
@@ -252,12 +281,13 @@ class Runner:
             return 0
         members = {member.id: member for member in self.crew.members()}
         mine = f"{self._work.treasury}:"
-        held = DBOS.list_workflows(
-            status="PENDING", workflow_id_prefix=mine, load_input=False, load_output=False
-        )
-        orphans = [each for each in held if self._is_dead(members.get(each.executor_id or ""))]
-        for each in orphans:
-            DBOS.resume_workflow(each.workflow_id, queue_name=queue_of(self._work.treasury))
+        with spoken_of(_ENGINE):
+            held = DBOS.list_workflows(
+                status="PENDING", workflow_id_prefix=mine, load_input=False, load_output=False
+            )
+            orphans = [each for each in held if self._is_dead(members.get(each.executor_id or ""))]
+            for each in orphans:
+                DBOS.resume_workflow(each.workflow_id, queue_name=queue_of(self._work.treasury))
         return len(orphans)
 
     def _is_dead(self, member: Member | None) -> bool:
@@ -271,18 +301,20 @@ class Runner:
         from dbos._error import DBOSNonExistentWorkflowError
 
         try:
-            DBOS.send(workflow_id(transfer), True, topic=LOOK_NOW)
+            with spoken_of(_ENGINE):
+                DBOS.send(workflow_id(transfer), True, topic=LOOK_NOW)
         except DBOSNonExistentWorkflowError:
             return
 
     def _known(self, transfer: Transfer) -> Any:
         from dbos import DBOS
 
-        return DBOS.get_workflow_status(workflow_id(transfer))
+        with spoken_of(_ENGINE):
+            return DBOS.get_workflow_status(workflow_id(transfer))
 
 
-def _workflow(advance: Advance) -> Any:
-    """Return the workflow of one turn, as dbos knows it. What may change about it needs another version."""
+def _workflow(advance: Advance, taking: Callable[[str], AbstractContextManager[None]]) -> Any:
+    """Return the workflow of one turn, as dbos knows it. What may change about its steps needs another version."""
     from dbos import DBOS
 
     @DBOS.step(name="advance")
@@ -291,9 +323,10 @@ def _workflow(advance: Advance) -> Any:
 
     @DBOS.workflow(name="transfer", max_recovery_attempts=1_000_000)
     def drive(treasury: str, transfer_id: str, turn: int) -> None:
-        while (wait := take_step(treasury, transfer_id, turn)) is not None:
-            if wait > 0:
-                DBOS.recv(LOOK_NOW, timeout_seconds=wait)
+        with taking(_turn_id(Key(treasury, transfer_id), turn)):
+            while (wait := take_step(treasury, transfer_id, turn)) is not None:
+                if wait > 0:
+                    DBOS.recv(LOOK_NOW, timeout_seconds=wait)
 
     return drive
 

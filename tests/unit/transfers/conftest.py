@@ -32,8 +32,7 @@ class Scene:
             BareSigner(self.crossmint.signer),
             reading=READING,
             clock=self.clock,
-            dice=lambda: 0.0,
-            **more,
+            **{"dice": lambda: 0.0, **more},
         )
         return Desk(self.journal, tools)
 

@@ -53,6 +53,19 @@ def test_every_step_may_be_another_desk_s(scene: Scene) -> None:
     assert scene.crossmint.calls.count("approve") == 1
 
 
+def test_whoever_comes_second_gives_way_for_a_moment(scene: Scene) -> None:
+    other = scene.desk()
+
+    def overtake(point: str) -> None:
+        if point == "create:answered":
+            other.advance(key())
+
+    found = scene.desk(trace=overtake, dice=lambda: 0.5).advance(key())
+    assert found.wait == 0.5
+    assert scene.finish(scene.desk()).stage is Stage.SETTLED
+    assert scene.kinds() == ["recorded", "asked", *WHOLE[1:]]
+
+
 def test_what_is_over_is_left_alone(scene: Scene) -> None:
     desk = scene.desk()
     scene.finish(desk)
