@@ -117,7 +117,7 @@ def test_where_there_is_no_room_it_is_said_and_nothing_is_half_written(bench: Be
     first_refused = f"line-{next(numbers) - 1}"
     assert bench.journal.find(bench.key(first_refused)) is None
     bench.record(first_refused, payee, amount="0.01")
-    assert finish(bench.desk(), bench.key(first_refused), time.sleep).standing.is_final
+    assert finish(bench.desk(), bench.key(first_refused)).standing.is_final
     assert bench.paid(payee) == UNITS
 
 
@@ -180,7 +180,7 @@ def test_a_clock_that_is_put_on_and_back_by_an_hour_neither_stops_nor_doubles_it
     bench.standin.fault(operation, "error_after", status=502)
     clock = SteppedClock()
     stepped = replace(bench, journal=Journal(bench.journal.engine, clock))
-    ended = finish(stepped.desk(clock=clock), bench.key("rent"), time.sleep)
+    ended = finish(stepped.desk(clock=clock), bench.key("rent"))
     assert "delayed" in [each.kind for each in bench.journal.history(ended.key)]
     assert ended.standing.stage is Stage.SETTLED, ended
     assert bench.paid(payee) == 2_500_000
@@ -204,7 +204,7 @@ def test_two_desks_at_the_same_transfer_pay_it_once(bench: Bench) -> None:
 
     def drive(desk: Desk) -> Transfer:
         both.wait()
-        return finish(desk, key, time.sleep)
+        return finish(desk, key)
 
     with ThreadPoolExecutor(2) as pool:
         ends = list(pool.map(drive, (bench.desk(), bench.desk())))
@@ -250,7 +250,7 @@ def test_what_crossmint_refuses_for_now_is_held_and_paid_once_it_is_resumed(
     api_key = bench.standin.config.api_keys[0].key.get_secret_value()
     with CrossmintClient(api_key, base_url=bench.standin.config.url, transport=gate) as client:
         desk = replace(bench, client=client).desk()
-        held = finish(desk, key, time.sleep)
+        held = finish(desk, key)
         assert (held.standing.hold, held.standing.stage) == (Hold.TROUBLE, stage)
         assert held.standing.code == code
         assert "The wallet is paused" in str(held.standing.reason)
@@ -258,7 +258,7 @@ def test_what_crossmint_refuses_for_now_is_held_and_paid_once_it_is_resumed(
         assert bench.paid(payee) == 0
         gate.is_shut = False
         orders.again(bench.journal, held)
-        ended = finish(desk, key, time.sleep)
+        ended = finish(desk, key)
     assert ended.standing.stage is Stage.SETTLED, ended
     assert bench.paid(payee) == 2_500_000
     assert bench.signer.signed == 1
