@@ -222,3 +222,17 @@ def land(operations: list[UserOperation], world: World) -> None:
     packed = [operation.packed() for operation in operations]
     data = call_data(f"handleOps({PACKED_TYPE}[],address)", packed, bundler.account)
     rpc.send(bundler.entry_point, data, sender=bundler.account)
+
+
+def test_a_nonce_is_used_once_its_operation_landed(payer: Payer, witness: ChainWitness) -> None:
+    first, second = payer.transfer(), None
+    nonce = int(first["onChain"]["userOperation"]["nonce"], 16)
+    assert not witness.is_used(payer.wallet, nonce)
+    payer.settle(first)
+    assert witness.is_used(payer.wallet, nonce)
+    second = payer.transfer()
+    after = int(second["onChain"]["userOperation"]["nonce"], 16)
+    assert after != nonce
+    assert not witness.is_used(payer.wallet, after)
+    with ChainWitness(payer.standin.chain.url, CHAIN, looking=Looking(confirmations=3)) as patient:
+        assert not patient.is_used(payer.wallet, nonce)

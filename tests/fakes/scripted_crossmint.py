@@ -135,6 +135,7 @@ class ScriptedCrossmint:
     calls: list[str] = field(default_factory=list)
     keys: dict[str, Held] = field(default_factory=dict)
     ends: str = "success"
+    revert: dict[str, str] | None = None
 
     @property
     def locator(self) -> str:
@@ -243,5 +244,6 @@ class ScriptedCrossmint:
             },
         }
         if held.status == "failed":
-            body["error"] = {"reason": "execution_reverted", "message": "no balance"}
+            error = {"reason": "execution_reverted", "message": "no balance"}
+            body["error"] = {**error, "revert": self.revert} if self.revert else error
         return body

@@ -105,7 +105,7 @@ def watch(shell: Shell, *, transfer_id: str, wait: float) -> None:
     """
     end = time.monotonic() + wait
     with offices.journal(shell) as book:
-        found = _known(book, transfer_id)
+        found = known(book, transfer_id)
         version = 0
         while True:
             if found.version != version:
@@ -138,7 +138,7 @@ def resume(
 
     shell.context["transfer_id"] = transfer_id
     with offices.journal(shell) as book:
-        found = _known(book, transfer_id)
+        found = known(book, transfer_id)
     if not (yes or found.standing.is_confirmed or found.standing.is_final):
         shell.require_answerable("Pay?")
     with offices.office(shell, found.intent.wallet, via=via, blind=blind) as office:
@@ -169,7 +169,7 @@ def cancel(shell: Shell, *, transfer_id: str, yes: bool) -> None:
 
     shell.context["transfer_id"] = transfer_id
     with offices.journal(shell) as book:
-        found = _known(book, transfer_id)
+        found = known(book, transfer_id)
         shell.say(f"{found.intent}: {found.standing.stage.value}")
         shell.confirm("Cancel it?", yes=yes)
         with connect.crossmint(shell) as client:
@@ -178,7 +178,12 @@ def cancel(shell: Shell, *, transfer_id: str, yes: bool) -> None:
     shell.result(offices.data(found), f"{found.id} is cancelled; nothing was paid")
 
 
-def _known(book: Journal, transfer_id: str) -> Transfer:
+def known(book: Journal, transfer_id: str) -> Transfer:
+    """Return the journal's transfer of an id, the caller's own or Crossmint's.
+
+    Raises:
+        UnknownTransfer: there is none. RequestError: it is of several wallets.
+    """
     found = _named(book, transfer_id)
     if found is None:
         raise UnknownTransfer(

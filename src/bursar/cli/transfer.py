@@ -20,6 +20,7 @@ class _Commands(LazyGroup):
         "watch": "bursar.cli.following:watch",
         "resume": "bursar.cli.following:resume",
         "cancel": "bursar.cli.following:cancel",
+        "conclude": "bursar.cli.concluding:conclude",
     }
 
 

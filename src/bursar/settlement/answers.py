@@ -56,6 +56,17 @@ def read_quantity(value: Any, name: str) -> int:
     return int(value, 16)
 
 
+def read_word(value: Any, name: str) -> int:
+    """Return a number of 256 bits, as a contract answers it.
+
+    Raises:
+        ChainError: not 32 bytes of hex.
+    """
+    if not isinstance(value, str) or len(value) != 66 or not _HEX.fullmatch(value):
+        raise _malformed(name)
+    return int(value, 16)
+
+
 def read_hash(value: Any, name: str) -> str:
     """Return a 32-byte hash in lower case.
 

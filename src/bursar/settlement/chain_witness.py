@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from bursar.crossmint.limits import Clock
 from bursar.errors import ChainError, ConfigError
+from bursar.review.abi import selector
 from bursar.review.chains import chain_id
 from bursar.review.operation import ENTRY_POINT
 from bursar.settlement.answers import (
@@ -31,6 +32,7 @@ from bursar.settlement.answers import (
     read_logs,
     read_quantity,
     read_receipt,
+    read_word,
 )
 from bursar.settlement.json_rpc import Bounds, JsonRpc, NodeRefusal, refused
 from bursar.settlement.judgement import NOTHING, Question, Verdict, judge, once_final
@@ -108,6 +110,23 @@ class ChainWitness:
         """
         self._require_chain()
         return read_quantity(self._rpc.read("eth_blockNumber"), "eth_blockNumber")
+
+    def is_used(self, wallet: str, nonce: int) -> bool:
+        """Tell whether a wallet's nonce was used, as deep as a block must lie to count. Two reads.
+
+        Source: ERC-4337, "Semi-abstracted nonce support": the upper 24 bytes are a key, of which each has a count.
+
+        Raises:
+            ChainUnavailable: the node could not be reached.
+            ChainError: it is of another chain, or answers nonsense.
+        """
+        block = max(0, self.height() - self._looking.confirmations + 1)
+        words = int(wallet, 16).to_bytes(32, "big") + (nonce >> 64).to_bytes(32, "big")
+        call = {"to": ENTRY_POINT, "data": "0x" + (_GET_NONCE + words).hex()}
+        found = read_word(self._rpc.read("eth_call", call, hex(block)), "eth_call")
+        if found >> 64 != nonce >> 64:
+            raise ChainError("the node answers with another key's nonce", hint=_LATER)
+        return found > nonce
 
     def verdict(self, question: Question) -> Verdict:
         """Return what the chain shows of a payment.
@@ -207,3 +226,4 @@ class ChainWitness:
 
 
 _LATER: Final = "ask again, or another node"
+_GET_NONCE: Final = selector("getNonce(address,uint192)")

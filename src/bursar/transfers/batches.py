@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from sqlalchemy.engine import Connection
 
-from bursar.crossmint.models import Transaction
 from bursar.errors import (
     BursarError,
     PolicyViolation,
@@ -21,9 +20,9 @@ from bursar.transfers.journal import Journal, NewTransfer
 from bursar.transfers.record import Key, Transfer
 from bursar.transfers.states import Event, EventKind, Stage
 
-# Crossmint's word for an operation that was on the chain, and undone there: it cannot land any more.
-_REVERTED: Final = "execution_reverted"
 _UNSIGNED: Final = frozenset({Stage.RECORDED, Stage.CREATED, Stage.REVIEWED})
+# The policy's rules that one payment of several can break; hours, fees, callers are no payment's fault.
+_OF_PAYMENTS: Final = ("tokens", "recipients", "limits", "calls")
 
 
 def is_batch(transfer: Transfer) -> bool:
@@ -33,16 +32,16 @@ def is_batch(transfer: Transfer) -> bool:
 
 def spoils(transfer: Transfer, error: BursarError) -> bool:
     """Tell whether one payment of an unsigned batch is what keeps all of it from being paid."""
-    if not is_batch(transfer) or transfer.standing.stage not in _UNSIGNED:
+    standing = transfer.standing
+    # What was built anew may have been handed in as it was before: its payments must not be made besides.
+    if not (is_batch(transfer) and standing.stage in _UNSIGNED and standing.is_cancellable):
         return False
     if isinstance(error, SigningServiceRefused):
-        return error.reason == PolicyViolation.code
-    return isinstance(error, TransactionFailed | PolicyViolation)
-
-
-def was_undone(transaction: Transaction) -> bool:
-    """Tell whether a failed transaction was on the chain and undone, so that it can never land later."""
-    return transaction.error is not None and transaction.error.reason == _REVERTED
+        rule = str(error.details.get("rule", ""))
+        return error.reason == PolicyViolation.code and rule.startswith(_OF_PAYMENTS)
+    if isinstance(error, PolicyViolation):
+        return error.rule.startswith(_OF_PAYMENTS)
+    return isinstance(error, TransactionFailed)
 
 
 def gather(

@@ -29,6 +29,8 @@ from bursar.transfers.pace import MICROSECONDS, Lane, Pace, Row
 
 # Seconds: for another caller to let go of the row, and for a caller that froze while it held it.
 _PATIENCE: Final = 5
+# Seconds that a server's word holds everybody back, at most.
+_LONGEST_REFUSAL: Final = 600.0
 # The name, a number, of the lock that is held while the table is made.
 _MAKING: Final = 0x62756467
 _KINDS: Final = {True: "write", False: "read"}
@@ -141,10 +143,12 @@ class SharedBudget:
     def refused(self, *, write: bool, retry_after: float | None) -> None:
         """Keep everybody's calls of this kind back for so many seconds: others use the project up as well.
 
+        Ten minutes at most, whatever the server asks: an answer gone wrong must not stop all payments.
+
         Raises:
             JournalUnavailable, JournalError: it could not be written. The call that was refused did nothing.
         """
-        wait = None if retry_after is None else _microseconds(retry_after)
+        wait = None if retry_after is None else _microseconds(min(retry_after, _LONGEST_REFUSAL))
         with self._turn(write=write) as (connection, row, now):
             self._write(connection, pace.refused(self._paces[write], row, now, wait), write=write)
 

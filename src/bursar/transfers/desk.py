@@ -23,6 +23,7 @@ from bursar.errors import (
     ApprovalAlreadyComplete,
     ApprovalAlreadySubmitted,
     BursarError,
+    ConfigError,
     CrossmintOutcomeUnknown,
     IntentMismatch,
     NotAwaitingApproval,
@@ -36,7 +37,16 @@ from bursar.transfers.intent import TransferIntent, is_handed_in, require_match
 from bursar.transfers.journal import Journal, Overtaken, utc_now
 from bursar.transfers.reading import Reading
 from bursar.transfers.record import Asked, Key, Lane, Transfer
-from bursar.transfers.states import Event, EventKind, Hold, Stage, Step, next_step
+from bursar.transfers.states import (
+    MAY_STILL_LAND,
+    UNDONE,
+    Event,
+    EventKind,
+    Hold,
+    Stage,
+    Step,
+    next_step,
+)
 from bursar.transfers.troubles import happened
 from bursar.transfers.watch import Watch
 
@@ -44,7 +54,13 @@ Trace = Callable[[str], None]
 # Seconds from handing in to the first look, and between looks: what a block takes, then ever longer.
 _FIRST_LOOK: Final = 1.0
 _LONGEST_LOOK: Final = 15.0
-MAY_LAND: Final = "see at the chain whether the wallet's nonce was used before anybody is paid anew"
+_ASK_A_NODE: Final = (
+    "pay nobody anew yet: set chain.rpc_url and resume it, which asks the chain; or see for yourself what became "
+    "of it, and say so: bursar transfer conclude"
+)
+# Each takes one more signature.
+_MOST_REBUILDS: Final = 5
+_ALARM: Final = "set chain.rpc_url to an endpoint of the chain that is paid on, and look again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +82,8 @@ class Sight:
 class Witness(Protocol):
     """Somebody besides Crossmint who can tell whether a transfer was paid."""
 
-    def height(self) -> int:
-        """Return how far the chain has come, to look no further back later."""
+    def height(self, transfer: Transfer) -> int:
+        """Return how far the transfer's chain has come, to look no further back later."""
         ...
 
     def see(self, transfer: Transfer, transaction: Transaction) -> Sight:
@@ -76,18 +92,21 @@ class Witness(Protocol):
 
 
 class NoWitness:
-    """Takes Crossmint's word."""
+    """Takes Crossmint's word; but nobody is paid anew on it whose first payment may still land."""
 
-    def height(self) -> int:
+    def height(self, transfer: Transfer) -> int:
         """Return 0: nothing is looked for later."""
+        del transfer
         return 0
 
     def see(self, transfer: Transfer, transaction: Transaction) -> Sight:
         """Return what Crossmint says."""
-        del transfer
         if transaction.succeeded:
             return Sight(EventKind.SETTLED, {"chain_transaction": transaction.on_chain.tx_id})
-        return Sight(EventKind.FAILED, _failure(transaction))
+        if _was_reverted(transaction) and not batches.is_batch(transfer):
+            return Sight(EventKind.FAILED, _failure(transaction) | {UNDONE: True})
+        told = {"hold": Hold.TROUBLE.value, "code": MAY_STILL_LAND, "hint": _ASK_A_NODE}
+        return Sight(EventKind.HELD, _failure(transaction) | told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +203,9 @@ class Desk:
             return Next(None, transfer)
         if not deployment.may_go(self.journal, transfer.key):
             return Next(_FIRST_LOOK, transfer)
-        return self._tried(self._write(transfer, EventKind.ASKED), self._ask)
+        # What pays it cannot be in an earlier block; and a wrong chain is noticed before anything is made.
+        block = transfer.standing.known.get("block") or self._tools.witness.height(transfer) or None
+        return self._tried(self._write(transfer, EventKind.ASKED, block=block), self._ask)
 
     def _ask(self, transfer: Transfer) -> Next:
         made = self._make(transfer)
@@ -285,7 +306,7 @@ class Desk:
             return self._rebuilt(transfer)
         approval = self._approval(transfer, transaction)
         # Of several signatures handed in, the first may be the one that pays: it is looked for from there on.
-        block = transfer.standing.known.get("block") or self._tools.witness.height() or None
+        block = transfer.standing.known.get("block") or self._tools.witness.height(transfer) or None
         marked = self._write(transfer, EventKind.HANDING_IN, block=block)
         return self._tried(marked, lambda it: self._submit(it, transaction, approval))
 
@@ -330,23 +351,19 @@ class Desk:
         if sight.event is None:
             return Next(self._next_look(transfer), transfer)
         self._tools.trace("settle:seen")
-        written = self._end(transfer, transaction, Event(sight.event, sight.data))
+        written = self._end(transfer, Event(sight.event, sight.data))
         if sight.event is EventKind.SETTLED:
             deployment.is_there(self.journal, transfer.key.treasury)
         self._forget(transfer)
         return Next(None, written)
 
-    def _end(self, transfer: Transfer, transaction: Transaction, event: Event) -> Transfer:
+    def _end(self, transfer: Transfer, event: Event) -> Transfer:
         if event.kind is EventKind.HELD or not batches.is_batch(transfer):
             written = self.journal.append(transfer, event)
-        elif event.kind is not EventKind.FAILED:
-            written = batches.conclude(self.journal, transfer, event)
-        elif event.data.get("undone") or batches.was_undone(transaction):
+        elif event.kind is EventKind.FAILED:
             written = batches.split(self.journal, transfer, dict(event.data))
         else:
-            # Signed, and not known to have been on the chain: it may still land, so nobody is paid anew by itself.
-            held = dict(event.data) | {"hold": Hold.TROUBLE.value, "hint": MAY_LAND}
-            written = self.journal.append(transfer, Event(EventKind.HELD, held))
+            written = batches.conclude(self.journal, transfer, event)
         self._tools.trace(f"{event.kind}:written")
         return written
 
@@ -354,11 +371,14 @@ class Desk:
         """Hear both witnesses once more about a transfer that they contradict each other about; return it.
 
         Raises:
-            TransferError: it is not contradicted. CrossmintError, ChainError: one could not be heard.
+            TransferError: it is not contradicted. ConfigError: there is no second witness to hear.
+            CrossmintError, ChainError: one could not be heard.
         """
         transfer = self.journal.get(key)
         if transfer.standing.stage is not Stage.CONTRADICTED:
             raise TransferError(f"transfer {key.id} is {transfer.standing.stage}, not contradicted")
+        if isinstance(self._tools.witness, NoWitness):
+            raise ConfigError("Crossmint's word alone ends no contradiction", hint=_ALARM)
         transaction = self._read(transfer)
         self._forget(transfer)
         if not transaction.is_final:
@@ -453,6 +473,11 @@ class Desk:
         return message.lower() != str(transfer.standing.known.get("message")).lower()
 
     def _rebuilt(self, transfer: Transfer) -> Next:
+        if transfer.standing.rebuilds >= _MOST_REBUILDS:
+            raise TransferError(
+                f"Crossmint built the transaction anew {_MOST_REBUILDS} times",
+                hint="each time it would be signed again: ask Crossmint, then resume it",
+            )
         reason = "Crossmint built the transaction anew; it is reviewed and signed again"
         return Next(0.0, self._write(transfer, EventKind.REBUILT, reason=reason))
 
@@ -468,6 +493,14 @@ def _failure(transaction: Transaction) -> dict[str, Any]:
     except BursarError as failed:
         return {"code": failed.code, "reason": failed.message, "hint": failed.hint}
     return {"code": "transaction_failed", "reason": "Crossmint says that it failed"}
+
+
+def _was_reverted(transaction: Transaction) -> bool:
+    """Tell whether Crossmint says that it was on the chain and its calls undone there: its nonce is used then."""
+    error = transaction.error
+    if error is None or error.reason != "execution_reverted" or transaction.on_chain.tx_id is None:
+        return False
+    return (error.revert or {}).get("type") == "contract_call"
 
 
 def _signed(answer: Answer) -> dict[str, Any]:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from bursar.crossmint.client import CrossmintClient
 from bursar.crossmint.locators import SignerLocator
-from bursar.errors import TransferEnded
+from bursar.errors import TransferEnded, TransferError
+from bursar.transfers import batches
 from bursar.transfers.intent import is_handed_in
 from bursar.transfers.journal import Journal
 from bursar.transfers.record import Transfer
-from bursar.transfers.states import UNPAID, Event, EventKind, Hold, Stage
+from bursar.transfers.states import (
+    ELSEWHERE,
+    MAY_STILL_LAND,
+    UNDONE,
+    UNPAID,
+    Event,
+    EventKind,
+    Hold,
+    Stage,
+)
 
 
 def again(journal: Journal, transfer: Transfer, confirmed_by: str | None = None) -> Transfer:
@@ -95,3 +107,40 @@ def _approved_elsewhere(journal: Journal, transfer: Transfer) -> Transfer:
 
 def _ended(stage: Stage) -> str:
     return "failed" if stage is Stage.FAILED else "was cancelled"
+
+
+def conclude(journal: Journal, transfer: Transfer, told: Conclusion) -> Transfer:
+    """End a transfer, or a batch with its payments, by a person's word, where no witness can tell.
+
+    Raises:
+        TransferError: it does not wait for that. Only what may still land, was approved elsewhere or is
+            contradicted is ended so.
+        Overtaken, JournalError: it could not be written.
+    """
+    standing = transfer.standing
+    waits = standing.hold is Hold.TROUBLE and standing.code in {MAY_STILL_LAND, ELSEWHERE}
+    if not waits and standing.stage is not Stage.CONTRADICTED:
+        raise TransferError(
+            f"transfer {transfer.id} is {standing.stage}, and not for people to conclude",
+            hint="see what it waits for: bursar transfer show",
+        )
+    event = told.event()
+    if batches.is_batch(transfer):
+        return batches.conclude(journal, transfer, event)
+    return journal.append(transfer, event)
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What a person found out about a transfer: the chain's transaction that paid it; None: it can never land."""
+
+    by: str
+    because: str
+    paid_by: str | None = None
+
+    def event(self) -> Event:
+        """Return it as the journal keeps it."""
+        reason = f"by the word of {self.by}: {self.because}"
+        if self.paid_by is not None:
+            return Event(EventKind.SETTLED, {"reason": reason, "chain_transaction": self.paid_by})
+        return Event(EventKind.FAILED, {"reason": reason, "code": "concluded", UNDONE: True})

@@ -106,8 +106,14 @@ _KEPT: Final = frozenset(
     {"transaction", "message", "digest", "nonce", "sentence", "signature", "signed_by", "block"}
     | {"request_id", "receipt", "policy", "chain_transaction", "confirmed_by", "hash"}
 )
-# Kept for good from the moment a signature may have been handed in.
+# Kept for good from the moment a signature may have been handed in: the messages of all that were.
 _HANDED_IN: Final = "handed_in"
+# Told of a failure by whoever knows that no signature of it can be carried out any more.
+UNDONE: Final = "undone"
+# Why a transfer whose signature may be out is held until somebody knows more.
+MAY_STILL_LAND: Final = "may_still_land"
+ELSEWHERE: Final = "approved_elsewhere"
+_REBUILDS: Final = "rebuilds"
 _SIGNING: Final = ("message", "digest", "sentence", "signature", "request_id", "receipt", "hash")
 
 
@@ -147,6 +153,16 @@ class Standing:
         return "confirmed_by" in self.known
 
     @property
+    def handed_in(self) -> tuple[str, ...]:
+        """The messages whose signatures may have been handed in, the first one first."""
+        return tuple(self.known.get(_HANDED_IN, ()))
+
+    @property
+    def rebuilds(self) -> int:
+        """How often Crossmint has built its transaction anew since somebody looked at it."""
+        return int(self.known.get(_REBUILDS, 0))
+
+    @property
     def is_cancellable(self) -> bool:
         """Whether nobody can have been paid by it, now or later: no signature of it may have been handed in."""
         return self.stage in UNPAID and _HANDED_IN not in self.known
@@ -158,16 +174,20 @@ def after(standing: Standing, event: Event) -> Standing:
     Raises:
         NotCancellable: its signature may have been handed in.
         TransferEnded: it is over.
-        TransferError: such a thing cannot happen at this stage.
+        TransferError: such a thing cannot happen at this stage, or a failure is not proved whose signature may
+            be out.
     """
-    _require_move(standing, event.kind)
+    _require_move(standing, event)
     target = _MOVES[event.kind][1] or standing.stage
     known = dict(standing.known)
     if event.kind is EventKind.REBUILT:
         known = {name: value for name, value in known.items() if name not in _SIGNING}
+        known[_REBUILDS] = standing.rebuilds + 1
+    if event.kind is EventKind.RELEASED:
+        known.pop(_REBUILDS, None)
     known |= {name: value for name, value in event.data.items() if name in _KEPT}
-    if event.kind is EventKind.HANDING_IN:
-        known[_HANDED_IN] = True
+    if event.kind in {EventKind.HANDING_IN, EventKind.APPROVED}:
+        known[_HANDED_IN] = _with(standing.handed_in, known.get("message"))
     reason, code = event.data.get("reason"), event.data.get("code")
     if event.kind is EventKind.HELD:
         hold = Hold(event.data["hold"])
@@ -180,10 +200,19 @@ def after(standing: Standing, event: Event) -> Standing:
     return Standing(target, None, known, reason, code)
 
 
-def _require_move(standing: Standing, kind: EventKind) -> None:
+def _with(messages: tuple[str, ...], message: Any) -> list[str]:
+    return [*messages, *([message] if message is not None and message not in messages else [])]
+
+
+def _require_move(standing: Standing, event: Event) -> None:
+    kind = event.kind
     if kind not in _MOVES:
         raise TransferError(f"{kind} is how a transfer begins")
     if _may(standing, kind):
+        if kind is EventKind.FAILED and _HANDED_IN in standing.known and not event.data.get(UNDONE):
+            raise TransferError(
+                "its signature may be out, so it has not failed until it is known that it cannot land any more"
+            )
         return
     if kind is EventKind.CANCELLED and not standing.is_final:
         raise NotCancellable(

@@ -121,6 +121,9 @@ class Runner:
             )
 
     def _config(self) -> DBOSConfig:
+        from bursar.transfers.engine_values import JsonValues, refuse_pickles
+
+        refuse_pickles()
         return {
             "name": _NAME,
             "system_database_url": engine_url(self.journal.engine.url),
@@ -128,6 +131,7 @@ class Runner:
             "executor_id": self.crew.id,
             "max_executor_threads": 8 + 2 * (self._work.concurrency if self._work else 1),
             "log_level": "CRITICAL",
+            "serializer": JsonValues(),
             "notification_listener_polling_interval_sec": _POLL,
         }
 

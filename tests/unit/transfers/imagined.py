@@ -247,8 +247,10 @@ def _settle(world: World, row: Row) -> Acting:
     yield
     if world.payments and seen.status in {"success", "failed"}:
         world.write(row, EventKind.SETTLED)
+    elif seen.status == "failed" and seen.nonce in world.used:
+        world.write(row, EventKind.FAILED, code="transaction_failed", undone=True)
     elif seen.status == "failed":
-        world.write(row, EventKind.FAILED, code="transaction_failed", reason="it was reverted")
+        world.write(row, EventKind.HELD, hold="trouble", code="may_still_land")
 
 
 _STEPS = {
