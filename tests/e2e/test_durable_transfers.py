@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bursar.crossmint.client import CrossmintClient
 from bursar.transfers.states import Stage
 from bursar.transfers.workflow import Runner, Work
 from tests.e2e.durable import Bench, finish
@@ -67,3 +70,31 @@ def test_workers_take_transfers_from_the_queue(bench: Bench) -> None:
     assert [each.standing.reason for each in ends if each.standing.stage is not Stage.SETTLED] == []
     assert [bench.paid(payee) for payee in payees] == [10_000] * 10
     assert bench.signer.signed == 10
+
+
+def test_whoever_is_told_to_stop_holds_nothing_and_others_go_on_at_once(bench: Bench) -> None:
+    payees = {f"stop-{number}": Owner().address for number in range(8)}
+    for name, payee in payees.items():
+        bench.record(name, payee)
+    bench.standin.fault("transfers.create", "slow", count=4, seconds=1.0)
+    bench.standin.fault("transactions.approve", "slow", count=8, seconds=1.0)
+    client = CrossmintClient(
+        bench.standin.config.api_keys[0].key.get_secret_value(), base_url=bench.standin.config.url
+    )
+    stopped = replace(bench, client=client)
+    with client, Runner(stopped.desk(), Work(bench.address, 4)) as runner:
+        for name in payees:
+            runner.enqueue(bench.journal.get(bench.key(name)))
+        time.sleep(2.5)
+    standings = [bench.journal.get(bench.key(name)).standing for name in payees]
+    assert [each.hold for each in standings] == [None] * 8, standings
+    assert any(each.is_final or not each.is_cancellable for each in standings)
+    with Runner(bench.desk(), Work(bench.address, 4)) as runner:
+        end = time.monotonic() + 60
+        while not all(each.is_final for each in standings):
+            assert time.monotonic() < end, standings
+            runner.take_over()
+            time.sleep(0.2)
+            standings = [bench.journal.get(bench.key(name)).standing for name in payees]
+    assert {bench.paid(payee) for payee in payees.values()} == {2_500_000}
+    assert bench.signer.signed == 8

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -36,6 +36,8 @@ _NAME: Final = "bursar"
 _ENGINE: Final = replace(JOURNAL, it="the workflow engine")
 # Seconds until a step is taken again where the journal could not be reached.
 _AWAY: Final = 2.0
+# Seconds for the steps in hand to end when the process is told to stop: one call of Crossmint, or of the signer.
+_DRAIN: Final = 45.0
 _POLL: Final = 0.2
 
 Advance = Callable[[str, str, int], float | None]
@@ -63,6 +65,10 @@ class Work:
     concurrency: int = 16
 
 
+class Stopped(BaseException):
+    """This process is stopping. No error of the turn's: the engine must neither keep nor count it as one."""
+
+
 class Runner:
     """Drives transfers in this process, from entering to leaving it. There can be one in a process.
 
@@ -76,6 +82,7 @@ class Runner:
         self._drive: Any = None
         # The turns that a thread of this process is at, or will be: dbos takes one for running that broke off.
         self._turns: set[str] = set()
+        self._is_stopping = False
 
     def __enter__(self) -> Self:
         """Start dbos, which makes its own tables the first time.
@@ -92,8 +99,11 @@ class Runner:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Let the steps in hand come to their end, begin no other, and leave the rest to whoever drives next."""
         from dbos import DBOS
 
+        self._is_stopping = True
+        self._drain()
         DBOS.destroy(destroy_registry=True)
         self.crew.stop()
 
@@ -135,6 +145,17 @@ class Runner:
             "notification_listener_polling_interval_sec": _POLL,
         }
 
+    def _drain(self) -> None:
+        # Their client is closed next: a step that went on without it would be taken for a fault.
+        end = time.monotonic() + _DRAIN
+        woken: set[str] = set()
+        while self._turns and time.monotonic() < end:
+            for turn in self._turns - woken:
+                woken.add(turn)
+                with suppress(Exception):  # whoever is not woken comes by itself, later
+                    self._wake(turn)
+            time.sleep(0.02)
+
     @contextmanager
     def _taking(self, turn: str) -> Iterator[None]:
         self._turns.add(turn)
@@ -144,6 +165,8 @@ class Runner:
             self._turns.discard(turn)
 
     def _advance(self, treasury: str, transfer_id: str, turn: int) -> float | None:
+        if self._is_stopping:
+            raise Stopped
         key = Key(treasury, transfer_id)
         try:
             return self.desk.advance(key, turn).wait
@@ -301,14 +324,19 @@ class Runner:
 
     def hurry(self, transfer: Transfer) -> None:
         """Have whoever waits for this transfer to settle look now. It only looks: nothing is taken for true."""
-        from dbos import DBOS
         from dbos._error import DBOSNonExistentWorkflowError
 
         try:
             with spoken_of(_ENGINE):
-                DBOS.send(workflow_id(transfer), True, topic=LOOK_NOW)
+                self._wake(workflow_id(transfer))
         except DBOSNonExistentWorkflowError:
             return
+
+    @staticmethod
+    def _wake(turn: str) -> None:
+        from dbos import DBOS
+
+        DBOS.send(turn, True, topic=LOOK_NOW)
 
     def _known(self, transfer: Transfer) -> Any:
         from dbos import DBOS
