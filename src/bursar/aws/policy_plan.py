@@ -83,9 +83,4 @@ def deployment_warnings(plan: PolicyPlan, *, blind_signing: bool) -> tuple[str, 
             "the policy allows what nobody can look at (blind_signing or unverifiable), and it stays off: that "
             "takes --allow-blind-signing too"
         )
-    if policy.calls_at_most > 1:
-        found.append(
-            f"calls_at_most is {policy.calls_at_most}, and the signer compares a transaction with one payment: "
-            "it signs one call"
-        )
     return tuple(found)

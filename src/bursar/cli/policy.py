@@ -26,13 +26,20 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _MARKS = {"allowed": ("✓", "green"), "needs_approval": ("!", "yellow"), "refused": ("✗", "red")}
 _MOST_BYTES = 64 * 1024 * 1024
 
+
+def _of_settings() -> str:
+    """Return the settings' policy file, or the usual name."""
+    shell: Shell = click.get_current_context().obj
+    return shell.config.policy.file or "policy.toml"
+
+
 policy_option = click.option(
     "--policy",
     "policy_file",
     metavar="FILE",
     type=_FILE,
-    default="policy.toml",
-    show_default=True,
+    default=_of_settings,
+    show_default="the settings', or policy.toml",
     help="The policy.",
 )
 

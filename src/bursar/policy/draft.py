@@ -15,7 +15,7 @@ _HEAD: Final = """\
 # Amounts are text in whole tokens, never numbers. What is not mentioned is refused.
 
 version = 1          # yours: raise it with every change, it is recorded with each signature
-calls_at_most = 1    # calls in one transaction
+calls_at_most = 50   # payments in one transaction: batches of a payout
 allow = []           # switches, each off unless named: blind_signing, unverifiable, signer_changes
 """
 
