@@ -15,8 +15,9 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.errors import ConfigError, PlanRejected
-from bursar.payouts import package
 from bursar.payouts.numbers import NotShown, number_text
+from bursar.payouts.outline import SAVE, VARIES
+from bursar.payouts.package import NO_WORKBOOK, look_through
 from bursar.payouts.problems import Problem, rejected, rejected_file
 from bursar.payouts.table import MOST_LINES, Cell, Origin, Table, table_of, width_problems
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # A sheet has no more rows than this; beyond them a row's number is a trap.
 _LAST_ROW: Final = 1_048_576
+_PLAIN: Final = "take the conditional formats away, and save"
 _RECALCULATE: Final = (
     "open it in a spreadsheet, let it compute, and save it; or write the value as text"
 )
@@ -39,7 +41,7 @@ def read_workbook(body: bytes, sheet: str | None = None) -> Table:
     """
     _require_defused()
     with _readable():
-        flaws = package.look_through(body)
+        flaws = look_through(body)
     records = list(_records(body, sheet, flaws, data_only=False))
     if any(cell.origin is Origin.FORMULA for _, cells in records for cell in cells):
         saved = list(_records(body, sheet, flaws, data_only=True))
@@ -66,7 +68,7 @@ def _readable() -> Iterator[None]:
     except PlanRejected:
         raise
     except Exception as problem:  # noqa: BLE001  zipfile, expat and openpyxl each raise what they like
-        raise rejected_file(f"it is no workbook ({type(problem).__name__})", package.SAVE) from None
+        raise rejected_file(f"it is no workbook ({type(problem).__name__})", SAVE) from None
 
 
 def _records(
@@ -105,8 +107,8 @@ def _sheet(book: Workbook, wanted: str | None) -> Any:
 
 def _require_sound(sheet: Any, flaws: Mapping[str, str]) -> None:
     part = sheet._worksheet_path  # noqa: SLF001  which part is read, openpyxl alone knows
-    if flaw := flaws.get(part, "it is no workbook"):
-        raise rejected_file(f"{flaw} ({part[:60]})", package.SAVE)
+    if flaw := flaws.get(part, NO_WORKBOOK):
+        raise rejected_file(f"{flaw} ({part[:60]})", _PLAIN if flaw == VARIES else SAVE)
 
 
 def _require_within(number: int, cells: Sequence[Any]) -> None:
@@ -119,7 +121,7 @@ def _require_within(number: int, cells: Sequence[Any]) -> None:
         row = getattr(cell, "row", number)
         if row != number:
             what = f"it holds a cell of row {row}: the workbook is damaged"
-            raise rejected([Problem(number, "", "", what, package.SAVE)])
+            raise rejected([Problem(number, "", "", what, SAVE)])
 
 
 def _cell(cell: Any) -> Cell:

@@ -13,11 +13,14 @@ from datetime import datetime, timedelta
 
 import openpyxl
 import pytest
+from openpyxl.formatting.rule import Rule
 from openpyxl.styles import Font
+from openpyxl.styles.differential import DifferentialStyle
+from openpyxl.styles.numbers import NumberFormat
 
 from bursar.errors import PlanRejected
 from bursar.payouts.files import Format
-from bursar.payouts.package import Tally
+from bursar.payouts.outline import Tally
 from tests.unit.payouts.payroll import (
     ADA,
     GRACE,
@@ -303,7 +306,7 @@ def test_entities_are_not_expanded():
         STRINGS,
         lambda text: re.sub(r"(<sst)", entity + r"\1", text, count=1).replace("25.00", "&b;"),
     )
-    assert problems(body, XLSX) == [(0, "", "it is no workbook (ValueError)")]
+    assert problems(body, XLSX) == [(0, "", f"it is no workbook ({STRINGS})")]
 
 
 @pytest.mark.parametrize(
@@ -356,8 +359,8 @@ def test_a_row_s_number_is_seen_however_it_is_written(form):
 
 def test_a_row_s_number_is_seen_under_any_prefix():
     def prefixed(text: str) -> str:
-        text = text.replace('<row r="3"', '<row r="2"').replace("xmlns=", "xmlns:y=")
-        return re.sub(r"<(/?)(\w)", r"<\1y:\2", text)
+        text = text.replace('<row r="3"', '<row r="2"').replace("xmlns=", "xmlns:y-1=")
+        return re.sub(r"<(/?)(\w)", r"<\1y-1:\2", text)
 
     body = changed(xlsx_of(HEADER, ONE, ["p-2", GRACE, "1"]), SHEET, prefixed)
     assert problems(body, XLSX) == [(0, "", f"its rows are not in order ({SHEET})")]
@@ -467,6 +470,77 @@ def test_a_part_that_is_no_worksheet_is_not_read_as_one():
         xlsx_of(HEADER, ONE), SHEET, lambda text: text.replace("worksheet", "externalLink")
     )
     assert problems(body, XLSX) == [(0, "", f"it is no workbook ({SHEET})")]
+
+
+STYLES = "xl/styles.xml"
+RELATIONS = "xl/_rels/workbook.xml.rels"
+
+
+@pytest.mark.parametrize(
+    ("part", "what"),
+    [
+        ("xl/workbook.xml", "it has more than one workbook"),
+        (STRINGS, "it has more than one sst"),
+        (STYLES, "its styles are not where they are looked for (xl/z)"),
+    ],
+)
+def test_of_two_parts_of_a_kind_none_is_chosen(part, what):
+    parts = parts_of(shared(xlsx_of(HEADER, ONE)))
+    second = dict(parts)[part]
+    assert problems(zipped(*parts, ("xl/z", second)), XLSX) == [(0, "", what)]
+    broken = zipped(*parts, ("xl/z", second + b"<a"))
+    assert problems(broken, XLSX) == [(0, "", "it is no workbook (xl/z)")]
+
+
+def test_a_part_in_an_encoding_that_another_reader_may_know_is_refused():
+    styles = "<?xml version='1.0' encoding='Shift_JIS'?><styleSheet/>"
+    body = zipped(*parts_of(xlsx_of(HEADER, ONE)), ("xl/z", styles))
+    assert problems(body, XLSX) == [(0, "", "it is no workbook (xl/z)")]
+    picture = zipped(*parts_of(xlsx_of(HEADER, ONE)), ("xl/media/image1.png", b"\x89PNG\r\n"))
+    assert len(read(picture, XLSX).rows) == 1
+
+
+def test_styles_that_only_a_spreadsheet_finds_are_refused():
+    parts = [
+        ("xl/Styles.xml" if name == STYLES else name, text)
+        for name, text in parts_of(xlsx_of(HEADER, ONE))
+    ]
+    what = "its styles are not where they are looked for (xl/Styles.xml)"
+    assert problems(zipped(*parts), XLSX) == [(0, "", what)]
+
+
+def test_what_is_named_twice_is_not_chosen_from():
+    twice = '<Relationship Id="rId1" Type="a" Target="b"/></Relationships>'
+    body = changed(
+        xlsx_of(HEADER, ONE), RELATIONS, lambda text: text.replace("</Relationships>", twice)
+    )
+    what = f"it holds 'Relationship' twice under 'rId1' ({RELATIONS})"
+    assert problems(body, XLSX) == [(0, "", what)]
+    body = xlsx_of(HEADER, ["p-1", ADA, 500], formats={"C2": "0.000"})
+    again = '<numFmt numFmtId="0164" formatCode="0\\.00"/></numFmts>'
+    body = changed(body, STYLES, lambda text: text.replace("</numFmts>", again))
+    assert problems(body, XLSX) == [(0, "", f"it holds 'numFmt' twice under '164' ({STYLES})")]
+
+
+def conditional(**style: object) -> bytes:
+    book = openpyxl.load_workbook(io.BytesIO(xlsx_of(HEADER, ["p-1", ADA, 500])))
+    sheet = book.active
+    assert sheet is not None
+    for each in ({"font": Font(bold=True)}, style):
+        rule = Rule(type="expression", dxf=DifferentialStyle(**each), formula=["TRUE"])
+        sheet.conditional_formatting.add("C1:C9", rule)
+    return saved(book)
+
+
+def test_a_conditional_format_may_colour_numbers_and_not_change_what_they_show():
+    assert paid(planned(conditional(font=Font(italic=True)), XLSX)) == [("p-1", ADA, "500")]
+    body = conditional(numFmt=NumberFormat(200, "0\\.00"))
+    what = f"a conditional format changes what its numbers show ({SHEET})"
+    assert problems(body, XLSX) == [(0, "", what)]
+    assert fixes(body, XLSX) == ["take the conditional formats away, and save"]
+    within = '<extLst><a:dxf xmlns:a="urn:a"><numFmt numFmtId="9" formatCode="0"/></a:dxf></extLst></worksheet>'
+    body = changed(xlsx_of(HEADER, ONE), SHEET, lambda text: text.replace("</worksheet>", within))
+    assert problems(body, XLSX) == [(0, "", what)]
 
 
 def test_a_sheet_that_is_not_read_may_be_out_of_order():
