@@ -230,7 +230,8 @@ def _row(transfer: Transfer) -> list[str]:
 
 def _csv(found: Sequence[Transfer]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    # As RFC 4180 has it, and because a carriage return inside a cell is only quoted for this.
+    writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(_CSV)
     for each in found:
         told = offices.data(each)
@@ -239,9 +240,9 @@ def _csv(found: Sequence[Transfer]) -> str:
 
 
 def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    # What begins like a formula would be one to a spreadsheet.
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    from bursar.payouts.texts import safe
+
+    return "" if value is None else safe(str(value))
 
 
 def _happening(each: Happening) -> dict[str, Any]:

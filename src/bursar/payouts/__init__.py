@@ -1,7 +1,7 @@
 """From a file of payments to a plan that can be paid, and the report afterwards.
 
 ```
-file ─► files.py       CSV, workbook or JSON lines, as cells with their lines   EDGE: workbook.py
+file ─► files.py       CSV, workbook or JSON lines, as cells with their lines   EDGE: workbook.py; PURE: package.py
      ─► table.py       columns and clean text       PURE: delimited.py, json_lines.py, numbers.py, texts.py
      ─► plan.py        every line judged, totals, one hash for all of it        PURE: lines.py
      ─► foresight.py   what the policy will say to each line                    PURE

@@ -12,7 +12,15 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from bursar.payouts.problems import Problem, rejected, rejected_file
-from bursar.payouts.table import Cell, Table, column_name, header_problems, table_of
+from bursar.payouts.table import (
+    MOST_COLUMNS,
+    Cell,
+    Table,
+    column_name,
+    header_problems,
+    table_of,
+    width_problems,
+)
 
 _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _OTHER_ENCODINGS: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -24,7 +32,8 @@ def read_delimited(body: bytes) -> Table:
     """Return the table in UTF-8 bytes, with or without a byte order mark.
 
     Raises:
-        PlanRejected: another encoding, quotes that do not match, a header that is wrong, or no payments.
+        PlanRejected: another encoding, quotes that do not match, a line that is too wide, a header that is
+            wrong, or no payments.
     """
     text = _decoded(body)
     delimiter = _delimiter(text)
@@ -74,11 +83,12 @@ def _names(line: str, delimiter: str) -> Sequence[str]:
         cells = next(csv.reader([line], delimiter=delimiter, strict=True), [])
     except csv.Error:  # what is wrong with it is said when the whole text is read
         return []
-    return [column_name(each) for each in cells]
+    # One more than there may be: no header then, and still the widest.
+    return [column_name(each) for each in cells[: MOST_COLUMNS + 1]]
 
 
 def _is_header(names: Sequence[str]) -> bool:
-    return len(names) > 1 and not header_problems(1, names)
+    return 1 < len(names) <= MOST_COLUMNS and not header_problems(1, names)
 
 
 def _records(text: str, delimiter: str) -> Iterator[tuple[int, Sequence[Cell]]]:
@@ -86,6 +96,8 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[int, Sequence[Cell]]]:
     begin = 1
     try:
         for cells in reader:
+            if problems := width_problems(begin, len(cells)):
+                raise rejected(problems)
             # A quoted cell may go over several lines; the first of them is where people look.
             yield begin, [Cell(each) for each in cells]
             begin = reader.line_num + 1

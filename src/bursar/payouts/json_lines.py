@@ -11,7 +11,15 @@ from typing import Any, Final
 
 from bursar.payouts.delimited import decoded
 from bursar.payouts.problems import Problem
-from bursar.payouts.table import COLUMNS, Cell, Gathering, Table, column_name, header_problems
+from bursar.payouts.table import (
+    COLUMNS,
+    Cell,
+    Gathering,
+    Table,
+    column_name,
+    header_problems,
+    width_problems,
+)
 from bursar.strict_json import NotStrictJson, loads
 
 _QUOTE: Final = 'write it in quotes, like "25.00"'
@@ -43,6 +51,9 @@ def _object(gathering: Gathering, number: int, line: bytes) -> Mapping[str, Any]
         return None
     if not isinstance(found, dict):
         _note(gathering, number, "it is no JSON object", "write one JSON object a line")
+        return None
+    if problems := width_problems(number, len(found)):
+        gathering.problems += problems
         return None
     return found
 

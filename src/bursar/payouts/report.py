@@ -13,9 +13,8 @@ from bursar.amounts import to_decimal_text
 from bursar.payouts.plan import Plan
 from bursar.payouts.reconciliation import Entry, Reconciliation, reconcile
 from bursar.payouts.results import LineResult
+from bursar.payouts.texts import safe
 
-# What a spreadsheet takes for the beginning of a formula, in either width. Source: OWASP, "CSV Injection".
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
 COLUMNS: Final = (
     "line",
     "id",
@@ -80,11 +79,6 @@ def csv_text(report: Report) -> str:
     for entry in report.reconciliation.entries:
         writer.writerow([safe(each) for each in _row(entry)])
     return text.getvalue()
-
-
-def safe(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 
 
 def moment(at: datetime | None) -> str:

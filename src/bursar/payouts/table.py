@@ -142,17 +142,28 @@ def column_name(text: str) -> str:
 def header_problems(number: int, names: Sequence[str]) -> list[Problem]:
     """Return what is wrong with the names of a header, in their order. Empty names are none of its business."""
     found = []
-    for place, name in enumerate(names):
+    before = set()
+    for name in names:
         flaw = texts.flaw(name, ascii_only=True)
         if flaw:
             found.append(Problem(number, "", name, f"a column's name: {flaw}", "type it again"))
         elif name and not is_column(name):
             what = f"there is no column {name[:40]!r}"
             found.append(Problem(number, "", name, what, _header_fix()))
-        elif name and name in names[:place]:
+        elif name in before:
             what = f"the column {name[:40]!r} is there twice"
             found.append(Problem(number, "", name, what, "keep one of the two"))
+        if name:
+            before.add(name)
     return found
+
+
+def width_problems(number: int, columns: int) -> list[Problem]:
+    """Return what is wrong with how many columns a record has. Asked before anything else is made of it."""
+    if columns <= MOST_COLUMNS:
+        return []
+    what = f"it has {columns} columns; {MOST_COLUMNS} at most"
+    return [Problem(number, "", "", what, "delete those that are not needed, empty ones too")]
 
 
 def is_column(name: str) -> bool:

@@ -1,38 +1,32 @@
 """Payments in a workbook (.xlsx), by openpyxl: one visible sheet, its first full row the header.
 
-A workbook is a zip of XML, so it is measured before it is unpacked, and only read with defusedxml, which expands
-no entities. Formulas are not computed: what a spreadsheet last saved of them counts, and where it saved nothing
-the cell is an error. Source: ECMA-376 part 1, 18.3.1 (cells and their values).
+A workbook is a zip of XML, so `package` looks through it before it is unpacked, and it is only read with
+defusedxml, which expands no entities. Formulas are not computed: what a spreadsheet last saved of them counts, and
+where it saved nothing the cell is an error. Source: ECMA-376 part 1, 18.3.1 (cells and their values).
 """
 
 from __future__ import annotations
 
-import re
 import warnings
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from io import BytesIO
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.errors import ConfigError, PlanRejected
 from bursar.payouts.numbers import NotShown, number_text
+from bursar.payouts.outline import SAVE, VARIES
+from bursar.payouts.package import NO_WORKBOOK, look_through
 from bursar.payouts.problems import Problem, rejected, rejected_file
-from bursar.payouts.table import MOST_COLUMNS, MOST_LINES, Cell, Origin, Table, table_of
+from bursar.payouts.table import MOST_LINES, Cell, Origin, Table, table_of, width_problems
 
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
 
-_MOST_UNPACKED: Final = 256 * 1024 * 1024
-_MOST_PARTS: Final = 1_000
 # A sheet has no more rows than this; beyond them a row's number is a trap.
 _LAST_ROW: Final = 1_048_576
-# Rows of the same number, or out of order, would be passed over by the reader: payments would be lost.
-_ROW: Final = re.compile(rb'<(?:\w+:)?row\s(?:[^<>]*?\s)?r="(\d+)"')
-_SHEETS: Final = "xl/worksheets/"
-_SAVE: Final = "open it in a spreadsheet and save it again, as .xlsx"
+_PLAIN: Final = "take the conditional formats away, and save"
 _RECALCULATE: Final = (
     "open it in a spreadsheet, let it compute, and save it; or write the value as text"
 )
@@ -46,11 +40,11 @@ def read_workbook(body: bytes, sheet: str | None = None) -> Table:
         ConfigError: defusedxml is not installed.
     """
     _require_defused()
-    _require_bounded(body)
-    _require_in_order(body)
-    records = list(_records(body, sheet, data_only=False))
+    with _readable():
+        flaws = look_through(body)
+    records = list(_records(body, sheet, flaws, data_only=False))
     if any(cell.origin is Origin.FORMULA for _, cells in records for cell in cells):
-        saved = list(_records(body, sheet, data_only=True))
+        saved = list(_records(body, sheet, flaws, data_only=True))
         records = [_computed(*pair) for pair in zip(records, saved, strict=True)]
     return table_of(records, padded=True)
 
@@ -64,27 +58,6 @@ def _require_defused() -> None:
         )
 
 
-def _require_bounded(body: bytes) -> None:
-    """Refuse what unpacks to too much. The sizes are the zip's own word, which its reader holds it to."""
-    with _readable(), zipfile.ZipFile(BytesIO(body)) as archive:
-        parts = archive.infolist()
-    unpacked = sum(part.file_size for part in parts)
-    if len(parts) > _MOST_PARTS or unpacked > _MOST_UNPACKED:
-        raise rejected_file(
-            f"it unpacks to {len(parts)} parts of {unpacked} bytes together, which is too much",
-            f"keep to {_MOST_PARTS} parts and {_MOST_UNPACKED >> 20} MiB: save the payments alone",
-        )
-
-
-def _require_in_order(body: bytes) -> None:
-    with _readable(), zipfile.ZipFile(BytesIO(body)) as archive:
-        for name in archive.namelist():
-            if name.startswith(_SHEETS) and name.endswith(".xml"):
-                numbers = [int(each) for each in _ROW.findall(archive.read(name))]
-                if any(one >= next_one for one, next_one in pairwise(numbers)):
-                    raise rejected_file(f"its rows are not in order ({name[:60]})", _SAVE)
-
-
 @contextmanager
 def _readable() -> Iterator[None]:
     """Turn whatever is raised about a damaged workbook into one error, and let no warning about it out."""
@@ -95,11 +68,11 @@ def _readable() -> Iterator[None]:
     except PlanRejected:
         raise
     except Exception as problem:  # noqa: BLE001  zipfile, expat and openpyxl each raise what they like
-        raise rejected_file(f"it is no workbook ({type(problem).__name__})", _SAVE) from None
+        raise rejected_file(f"it is no workbook ({type(problem).__name__})", SAVE) from None
 
 
 def _records(
-    body: bytes, sheet: str | None, *, data_only: bool
+    body: bytes, sheet: str | None, flaws: Mapping[str, str], *, data_only: bool
 ) -> Iterator[tuple[int, Sequence[Cell]]]:
     import openpyxl
 
@@ -107,7 +80,8 @@ def _records(
         book = openpyxl.load_workbook(
             BytesIO(body), read_only=True, data_only=data_only, keep_links=False
         )
-        found: Any = book[_sheet_name(book, sheet)]
+        found = _sheet(book, sheet)
+        _require_sound(found, flaws)
         # The size is the file's own word, and often wrong.
         found.reset_dimensions()
         for number, cells in enumerate(found.iter_rows(), 1):
@@ -116,30 +90,38 @@ def _records(
         book.close()
 
 
-def _sheet_name(book: Workbook, wanted: str | None) -> str:
-    visible = [each.title for each in book.worksheets if each.sheet_state == "visible"]
-    if wanted is None and len(visible) == 1:
-        return visible[0]
-    if wanted in visible:
-        return wanted
+def _sheet(book: Workbook, wanted: str | None) -> Any:
+    # Never by its name alone: a hidden sheet may have the same.
+    visible = [each for each in book.worksheets if each.sheet_state == "visible"]
+    chosen = [each for each in visible if wanted in (None, each.title)]
+    if len(chosen) == 1:
+        return chosen[0]
     what = (
-        f"it has {len(visible)} visible sheets" if wanted is None else f"no sheet {wanted[:40]!r}"
+        f"no sheet {wanted[:40]!r}"
+        if wanted is not None and not chosen
+        else f"{len(visible)} visible sheets"
     )
-    raise rejected_file(what, f"name one of them: {', '.join(visible[:10])}")
+    names = ", ".join(each.title for each in visible[:10])
+    raise rejected_file(f"it has {what}", f"name one of them: {names}")
+
+
+def _require_sound(sheet: Any, flaws: Mapping[str, str]) -> None:
+    part = sheet._worksheet_path  # noqa: SLF001  which part is read, openpyxl alone knows
+    if flaw := flaws.get(part, NO_WORKBOOK):
+        raise rejected_file(f"{flaw} ({part[:60]})", _PLAIN if flaw == VARIES else SAVE)
 
 
 def _require_within(number: int, cells: Sequence[Any]) -> None:
     if number > _LAST_ROW or (cells and number > 2 * MOST_LINES):
         what = f"it has more than {MOST_LINES} payments"
         raise rejected_file(what, "divide it into several files, and delete empty rows")
-    if len(cells) > MOST_COLUMNS:
-        what = f"it has {len(cells)} columns; {MOST_COLUMNS} at most"
-        raise rejected([Problem(number, "", "", what, "delete the columns to the right")])
+    if problems := width_problems(number, len(cells)):
+        raise rejected(problems)
     for cell in cells:
         row = getattr(cell, "row", number)
         if row != number:
             what = f"it holds a cell of row {row}: the workbook is damaged"
-            raise rejected([Problem(number, "", "", what, _SAVE)])
+            raise rejected([Problem(number, "", "", what, SAVE)])
 
 
 def _cell(cell: Any) -> Cell:

@@ -49,8 +49,9 @@ class Looking:
     """How the chain is looked at.
 
     `confirmations`: how deep a block must lie to count, the head being 1. `range`: how many blocks are asked for
-    events at once; where a provider refuses that, half as many, and so on. `most_ranges`: how many ranges one
-    verdict may take.
+    events at once; where a provider refuses that, half as many, and so on, until the search is over. Where it says
+    that a limit is reached, which may be one of calls in a time, the same is asked again first, as often as
+    `bounds.attempts` has it. `most_ranges`: how many such questions one verdict may take.
     """
 
     confirmations: int = 1
@@ -84,7 +85,6 @@ class ChainWitness:
         self.chain = chain
         self._chain_id = chain_id(chain)
         self._looking = looking or Looking()
-        self._range = self._looking.range
         self._is_proved = False
         self._rpc = JsonRpc(url, bounds=self._looking.bounds, transport=transport, clock=clock)
 
@@ -176,38 +176,48 @@ class ChainWitness:
     def _search(self, question: Question) -> str | None:
         """Return the transaction that holds the operation, looking from `from_block` to the head."""
         start, head = question.from_block, self.height()
+        size, limited = self._looking.range, 0
         for _ in range(self._looking.most_ranges):
             if start > head:
                 return None
-            size = min(self._range, head - start + 1)
-            logs = self._logs(question.operation, start, start + size - 1)
-            if logs is None:
-                self._range = max(1, size // 2)
+            last = min(start + size - 1, head)
+            logs = self._logs(question.operation, start, last)
+            if isinstance(logs, NodeRefusal):
+                limited = limited + 1 if logs.is_limit else 0
+                size = self._size_after(logs, limited, last - start + 1)
                 continue
+            limited = 0
             found = {log.transaction for log in logs}
             if len(found) > 1:
                 raise ChainError("the node shows one operation in two transactions", hint=_LATER)
             if found:
                 return found.pop()
-            start += size
+            start = last + 1
         raise ChainError(
             f"blocks {start} to {head} are more than may be searched at this node",
             hint="its provider allows too few blocks at once; use another, or look again once Crossmint "
             "names the transaction",
         )
 
-    def _logs(self, operation: bytes, first: int, last: int) -> list[Log] | None:
-        """Return the operation's events in these blocks, or None where the node wants fewer blocks."""
+    def _size_after(self, refusal: NodeRefusal, limited: int, size: int) -> int:
+        """Return how many blocks to ask for after a refusal of so many, the `limited`-th for a limit in a row."""
+        if 0 < limited < self._looking.bounds.attempts:
+            self._rpc.pause(limited)
+            return size
+        if size == 1:
+            raise refused("eth_getLogs", refusal)
+        if refusal.is_limit:
+            self._rpc.pause(1)
+        return size // 2
+
+    def _logs(self, operation: bytes, first: int, last: int) -> list[Log] | NodeRefusal:
+        """Return the operation's events in these blocks, or the node's refusal to say."""
         topics = ["0x" + OPERATION_TOPIC.hex(), "0x" + operation.hex()]
         where = {"fromBlock": hex(first), "toBlock": hex(last)}
         query = {**where, "address": ENTRY_POINT, "topics": topics}
         answer = self._rpc.try_read("eth_getLogs", query)
         if isinstance(answer, NodeRefusal):
-            if first == last:
-                raise refused("eth_getLogs", answer)
-            if answer.is_limit:
-                self._rpc.pause(1)
-            return None
+            return answer
         logs = [log for log in read_logs(answer) if not log.removed]
         if not all(is_end_of(log, operation) for log in logs):
             raise ChainError("the node answers with events that nobody asked for", hint=_LATER)

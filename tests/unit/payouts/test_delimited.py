@@ -123,6 +123,20 @@ def test_a_file_that_ends_within_a_line_is_warned_of():
     assert "does not end with a line break" in what
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_line_of_very_many_columns_is_refused_as_such(delimiter):
+    names = ["id", "recipient", "amount", *(f"x_{number}" for number in range(62))]
+    wide = csv_of(header=delimiter.join(names))
+    assert problems(wide) == [(1, "", "it has 65 columns; 64 at most")]
+    assert problems(csv_of(header="x_a" + delimiter * 40_000)) == [
+        (1, "", "it has 40001 columns; 64 at most")
+    ]
+    row = delimiter.join(["p-1", ADA, "25", *["1"] * 61])
+    assert len(read(csv_of(row, header=delimiter.join(names[:64]))).rows) == 1
+    body = csv_of(row + delimiter * 40_000, header=delimiter.join(names[:3]))
+    assert problems(body) == [(2, "", "it has 40064 columns; 64 at most")]
+
+
 def test_what_stands_under_no_name_is_not_dropped():
     assert problems(csv_of(f"p-1,{ADA},25,26")) == [
         (2, "", "there is something in column 4, which has no name in the header")

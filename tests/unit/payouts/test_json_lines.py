@@ -75,6 +75,18 @@ def test_names_that_are_not_known_or_come_twice_are_named():
     ]
 
 
+def test_a_line_of_very_many_names_is_refused_as_such_and_the_others_are_judged():
+    body = json_of(
+        {**ONE, **{f"x_{number}": "" for number in range(61)}},
+        {**ONE, **{f"x_{number}": "" for number in range(40_000)}},
+        {**ONE, "id": "p-3", "memo": "a"},
+    )
+    assert problems(body, JSON) == [
+        (2, "", "it has 40003 columns; 64 at most"),
+        (3, "", "there is no column 'memo'"),
+    ]
+
+
 def test_half_a_character_is_named():
     body = b'{"id": "p-1", "recipient": "%s", "amount": "1", "note": "\\ud800"}\n' % ADA.encode()
     [(line, column, what)] = problems(body, JSON)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar.payouts.report import COLUMNS, csv_text, safe
+from bursar.payouts.report import COLUMNS, csv_text
 from bursar.payouts.results import LineResult, State
+from bursar.payouts.texts import safe
 from tests.unit.payouts.payday import plan_of, report_of, result, results_of
 from tests.unit.payouts.payroll import ADA, GRACE
 

@@ -189,6 +189,43 @@ def test_a_range_that_the_provider_refuses_is_halved_until_it_is_taken(
     assert node.count("eth_getLogs") - before <= before
 
 
+def asked_for(node: FakeNode) -> list[int]:
+    """How many blocks each search for events asked for."""
+    return [
+        int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) + 1
+        for method, params in node.asked
+        if method == "eth_getLogs"
+    ]
+
+
+@pytest.mark.parametrize("code", [-32005, -32029, -32097, 429])
+def test_a_limit_of_calls_is_waited_out_with_the_same_range(node: FakeNode, code: int) -> None:
+    node.mine(bundle(paid()))
+    refusals = [limit(code)] * 2
+    node.overrides["eth_getLogs"] = lambda params: (
+        refusals.pop() if refusals else node.eth_getLogs(*params)
+    )
+    assert node.witness().verdict(question(named=None)).finding is Finding.PAID
+    assert asked_for(node) == [21, 21, 21]
+    assert node.sleeps == [0.375, 0.75]
+
+
+@pytest.mark.parametrize("code", [-32005, -32000])
+def test_one_search_s_smaller_range_is_not_the_next_one_s(node: FakeNode, code: int) -> None:
+    refusals = [limit(code)] * 12
+    node.overrides["eth_getLogs"] = lambda params: (
+        refusals.pop() if refusals and params[0]["fromBlock"] == hex(100) else []
+    )
+    witness = node.witness()
+    with contextlib.suppress(ChainError):
+        witness.verdict(question(named=None))
+    refusals.clear()
+    node.height = 5_000
+    node.asked.clear()
+    assert witness.verdict(question(named=None)).found_nothing
+    assert asked_for(node) == [2_000, 2_000, 901]
+
+
 @pytest.mark.parametrize("status", [400, 413])
 def test_a_refusal_may_come_with_an_http_status(node: FakeNode, status: int) -> None:
     node.mine(bundle(paid()))
