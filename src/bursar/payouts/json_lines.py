@@ -13,11 +13,13 @@ from bursar.payouts.delimited import decoded
 from bursar.payouts.problems import Problem
 from bursar.payouts.table import (
     COLUMNS,
+    MOST_LINES,
     Cell,
     Gathering,
     Table,
     column_name,
     header_problems,
+    too_many,
     width_problems,
 )
 from bursar.strict_json import NotStrictJson, loads
@@ -31,10 +33,13 @@ def read_json_lines(body: bytes) -> Table:
     Raises:
         PlanRejected: another encoding, a column that is missing altogether, or no payments.
     """
-    gathering = Gathering()
+    gathering, several = Gathering(), 0
     for number, line in enumerate(decoded(body).encode().split(b"\n"), 1):
         if not line.strip():
             continue
+        several += 1
+        if several > MOST_LINES:  # those that are no payments count too, and so do their problems
+            raise too_many()
         found = _object(gathering, number, line)
         if found is not None:
             gathering.add(number, _cells(gathering, number, found))

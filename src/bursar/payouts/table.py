@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
+from bursar.errors import PlanRejected
 from bursar.payouts import texts
 from bursar.payouts.problems import Problem, rejected, rejected_file
 
@@ -89,9 +90,7 @@ class Gathering:
             if cell.origin is not Origin.TEXT:
                 numbers.add(column)
         if len(self.rows) >= MOST_LINES:
-            raise rejected_file(
-                f"it has more than {MOST_LINES} payments", "divide it into several files"
-            )
+            raise too_many()
         self.rows.append(Row(number, cells, frozenset(numbers)))
 
     def table(self) -> Table:
@@ -137,6 +136,11 @@ class Gathering:
 def column_name(text: str) -> str:
     """Return a header's name as the columns are called: small letters, no spaces around."""
     return texts.trimmed(text).lower()
+
+
+def too_many() -> PlanRejected:
+    """Return the error of a file of more lines than are read."""
+    return rejected_file(f"it has more than {MOST_LINES} payments", "divide it into several files")
 
 
 def header_problems(number: int, names: Sequence[str]) -> list[Problem]:

@@ -113,3 +113,7 @@ def test_a_column_may_be_missing_in_one_line_and_not_in_all():
 def test_any_bytes_are_read_or_refused(body):
     with suppress(PlanRejected):
         assert read(body, JSON).columns is not None
+
+
+def test_lines_that_are_no_payments_count_as_well():
+    assert problems(b"[]\n" * 100_001, JSON) == [(0, "", "it has more than 100000 payments")]
