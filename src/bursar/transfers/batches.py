@@ -15,7 +15,7 @@ from bursar.errors import (
     TransactionFailed,
     TransferError,
 )
-from bursar.transfers.batch import BatchPayment, BatchTransfer
+from bursar.transfers.batch import BatchPayment, BatchTransfer, halves_of
 from bursar.transfers.intent import TransferIntent
 from bursar.transfers.journal import Journal, NewTransfer
 from bursar.transfers.record import Key, Transfer
@@ -85,8 +85,9 @@ def split(journal: Journal, batch: Transfer, told: dict[str, Any]) -> Transfer:
         written = journal.write_event(connection, batch, Event(EventKind.FAILED, told))
         members = journal.members(connection, batch.key)
         half = (len(members) + 1) // 2
-        for number, some in enumerate((members[:half], members[half:]), 1):
-            _pay_apart(journal, connection, batch, f"{batch.id}-{number}", some)
+        parts = (members[:half], members[half:])
+        for name, some in zip(halves_of(batch.id), parts, strict=True):
+            _pay_apart(journal, connection, batch, name, some)
     return written
 
 
