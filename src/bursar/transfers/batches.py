@@ -72,6 +72,24 @@ def conclude(journal: Journal, batch: Transfer, event: Event) -> Transfer:
     return written
 
 
+def cancel(journal: Journal, transfer: Transfer, told: dict[str, Any]) -> Transfer:
+    """End a transfer that nobody can have been paid by and, of a batch, its payments with it; return it.
+
+    Raises:
+        NotCancellable: a signature of it may have been handed in. TransferEnded: it is over.
+        Overtaken, JournalError: nothing was written.
+    """
+    ended = Event(EventKind.CANCELLED, told)
+    freed = Event(EventKind.UNBATCHED, {"reason": told.get("reason")})
+    with journal.writing() as connection:
+        written = journal.write_event(connection, transfer, ended)
+        members = journal.members(connection, transfer.key) if is_batch(transfer) else []
+        for member in members:
+            free = journal.write_event(connection, member, freed)
+            journal.write_event(connection, free, ended)
+    return written
+
+
 def split(journal: Journal, batch: Transfer, told: dict[str, Any]) -> Transfer:
     """End a batch that cannot be paid as it is, and pay its halves instead, until a bad payment is alone.
 
