@@ -137,7 +137,7 @@ def test_what_was_approved_elsewhere_goes_on_when_its_payout_is_cancelled_and_la
 
 
 def test_a_paused_payout_says_so_when_it_is_run_again(terminal: Terminal) -> None:
-    file = write(terminal.folder, "later.csv", [("l-1", payees(1)[0], "0.01")])
+    file = write(terminal.folder, "later.csv", [("paused-1", payees(1)[0], "0.01")])
     run = ("payout", "run", str(file), "--plan", planned(terminal, file), "--yes")
     terminal.done(*run, "--no-work")
     terminal.done("payout", "pause", "later")

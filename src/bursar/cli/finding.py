@@ -33,7 +33,7 @@ def payout(shell: Shell, book: PayoutBook, payout_id: str, wallet: str | None) -
         CrossmintError: it is not known which wallet is meant.
     """
     found = book.having(payout_id)
-    if wallet is None and len(found) < 2:
+    if not found or (wallet is None and len(found) == 1):
         return book.named(payout_id)
     meant = connect.wallet_locator(shell, wallet)
     return book.named(payout_id, _treasury(shell, book, meant, found))

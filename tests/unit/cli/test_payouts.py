@@ -88,6 +88,12 @@ def test_where_the_settings_wallet_has_none_of_that_id_it_says_whose_there_are(
     assert told["error"]["hint"] == "name one with --wallet"
 
 
+@pytest.mark.usefixtures("journal")
+def test_a_payout_that_is_nobody_s_is_unknown_without_a_word_of_crossmint(tell: Tell) -> None:
+    status, told = tell("pause", "payroll", "--wallet", "evm:smart:alias:new")
+    assert (status, told["error"]["message"]) == (2, "payout payroll is not in the journal")
+
+
 def test_the_only_payout_of_an_id_needs_no_wallet(
     tell: Tell, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
