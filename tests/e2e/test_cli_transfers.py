@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,31 @@ def test_a_tampered_message_is_not_signed(terminal):
     terminal.fault("transfers.create", "tamper", tamper="message")
     status, said = terminal.run(*pay(Owner().address, "1.00", "tampered"))
     assert (status, said["error"]["code"]) == (4, "unverifiable")
+
+
+def reads_reserved(terminal):
+    """Return the moment up to which reads are given away in the budget that the journal's processes share."""
+    with closing(sqlite3.connect(terminal.world.environment["BURSAR_JOURNAL_URL"])) as database:
+        query = "SELECT line FROM crossmint_budget WHERE kind = 'read'"
+        [line] = database.execute(query).fetchone()
+    return line
+
+
+def test_whatever_a_command_asks_crossmint_comes_out_of_the_shared_budget(terminal):
+    recipient = Owner().address
+    start = ("transfer", "start", "--direct", "--to", recipient, "--amount", "1.00", "--id")
+    transaction = terminal.done(*start, "budgeted")["transaction_id"]
+    file = terminal.folder / "budgeted.csv"
+    file.write_text(f"id,recipient,amount,type\nbudgeted-1,{recipient},1,direct\n")
+    for command in (
+        ("transfer", "show", "known-to-nobody"),
+        ("transfer", "sign", transaction, "--to", recipient, "--amount", "1.00"),
+        ("transfer", "cancel", "budgeted", "--yes"),
+        ("payout", "plan", str(file)),
+    ):
+        before = reads_reserved(terminal)
+        terminal.run(*command)
+        assert reads_reserved(terminal) > before, command
 
 
 def test_a_bursar_package_in_the_working_directory_is_not_run(terminal):

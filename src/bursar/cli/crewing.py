@@ -16,7 +16,8 @@ from bursar.errors import BursarError, PayoutError
 from bursar.transfers.states import Stage
 
 if TYPE_CHECKING:
-    from bursar.payouts.book import Counts, Payout, PayoutBook
+    from bursar.payouts.book import Payout, PayoutBook
+    from bursar.payouts.counting import Counts
 
 CONCURRENCY = click.option(
     "--concurrency",
@@ -74,6 +75,8 @@ def end(shell: Shell, payout: Payout, counts: Counts) -> None:
     Raises:
         PayoutError: not every line was paid.
     """
+    from bursar.payouts.book import PAUSED
+
     told = data(payout, counts)
     paid = counts.of(Stage.SETTLED)
     if paid == payout.lines:
@@ -81,11 +84,30 @@ def end(shell: Shell, payout: Payout, counts: Counts) -> None:
         return
     if shell.json:
         shell.context["payout_state"] = payout.state
+    if payout.state == PAUSED:
+        raise paused(payout, counts)
     raise PayoutError(
         f"payout {payout.id}: {paid} of {payout.lines} lines are paid, {counts.of(Stage.FAILED)} failed, "
         f"{counts.held} wait for people, {counts.open - counts.held} are under way",
         hint=f"see why with: bursar transfer list --payout {payout.id}; or bursar payout report {payout.id}",
     )
+
+
+def paused(payout: Payout, counts: Counts) -> PayoutError:
+    """Return the error of whoever would have a paused payout go on without saying so."""
+    over = counts.total - counts.open
+    return PayoutError(
+        f"payout {payout.id} is paused: {over} of {payout.lines} lines are over, and no more of them begin",
+        hint=f"let it go on with: bursar payout resume {payout.id}",
+    )
+
+
+def say(shell: Shell, book: PayoutBook, payout: Payout) -> None:
+    """Say what a payout is and how it stands, before somebody is asked about it."""
+    counts = book.counts(payout)
+    totals = "; ".join(f"{each['amount']} {each['token']}" for each in payout.header["totals"])
+    shell.say(f"payout {payout.id}: {payout.lines} lines, {totals}, {payout.state}")
+    shell.say(", ".join(f"{count} {stage}" for stage, count in sorted(counts.stages.items())))
 
 
 def data(payout: Payout, counts: Counts) -> dict[str, Any]:

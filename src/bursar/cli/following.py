@@ -84,11 +84,11 @@ def show(shell: Shell, *, transfer_id: str, wallet: str | None) -> None:
     with offices.journal(shell) as book:
         found = _named(book, transfer_id)
         history = book.history(found.key) if found else []
-    if found is None:
-        locator = connect.wallet_locator(shell, wallet)
-        with connect.crossmint(shell) as client:
-            shell.result(shown_by_crossmint(connect.transaction(client, locator, transfer_id)))
-        return
+        if found is None:
+            locator = connect.wallet_locator(shell, wallet)
+            with offices.crossmint(shell, book) as client:
+                shell.result(shown_by_crossmint(connect.transaction(client, locator, transfer_id)))
+            return
     told = offices.data(found)
     shell.result(told | {"history": [_happening(each) for each in history]}, _story(told, history))
 
@@ -163,7 +163,8 @@ def resume(
 def cancel(shell: Shell, *, transfer_id: str, yes: bool) -> None:
     """End a transfer whose approval was not handed in yet. Its id is used up.
 
-    Crossmint's transaction stays there, awaiting an approval that never comes.
+    Of a batch the payments are cancelled with it; one of them alone cannot be. Crossmint's transaction stays
+    there, awaiting an approval that never comes.
     """
     from bursar.transfers import orders
 
@@ -172,7 +173,7 @@ def cancel(shell: Shell, *, transfer_id: str, yes: bool) -> None:
         found = known(book, transfer_id)
         shell.say(f"{found.intent}: {found.standing.stage.value}")
         shell.confirm("Cancel it?", yes=yes)
-        with connect.crossmint(shell) as client:
+        with offices.crossmint(shell, book) as client:
             signer = offices.signer_locator(shell, client, found.intent.wallet)
             found = orders.cancel(book, client, signer, found, offices.somebody())
     shell.result(offices.data(found), f"{found.id} is cancelled; nothing was paid")

@@ -119,7 +119,10 @@ class Watch:
         wanted = list(self._wanted(fees))
         names = [each.locator.symbol or str(each.locator) for each in wanted]
         try:
-            with connect.crossmint(self.shell) as client:
+            with (
+                offices.journal(self.shell) as journal,
+                offices.crossmint(self.shell, journal) as client,
+            ):
                 found = client.balances(self.plan.wallet, tokens=names, chains=[self.plan.chain])
             held = held_of(wanted, found)
         except BursarError as problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -92,8 +93,8 @@ def office(
 
     with (
         journal(shell) as book,
-        connect.crossmint(shell, _budget(shell, book, "priority")) as client,
-        connect.crossmint(shell, _budget(shell, book, "bulk")) as bulk,
+        crossmint(shell, book) as client,
+        crossmint(shell, book, "bulk") as bulk,
         ExitStack() as stack,
     ):
         found = connect.treasury_wallet(client, wallet)
@@ -110,16 +111,50 @@ def office(
 
 
 @contextmanager
+def crossmint(shell: Shell, book: Journal, lane: str = "priority") -> Iterator[CrossmintClient]:
+    """Open Crossmint's client within the budget of calls that all processes at a journal share.
+
+    Raises:
+        ConfigError: there is no API key. JournalError: the budget cannot be used.
+    """
+    with connect.crossmint(shell, _budget(shell, book, lane)) as client:
+        yield client
+
+
+class Late:
+    """Crossmint's client, opened when it is first asked for: where there is nothing to ask, it need not be there.
+
+    It is open for as long as `stack`. Safe to share between threads.
+    """
+
+    def __init__(
+        self, shell: Shell, book: Journal, stack: ExitStack, lane: str = "priority"
+    ) -> None:
+        self._shell, self._book, self._stack, self._lane = shell, book, stack, lane
+        self._lock = threading.Lock()
+        self._client: CrossmintClient | None = None
+
+    def __call__(self) -> CrossmintClient:
+        """Return the client.
+
+        Raises:
+            ConfigError: there is no API key. JournalError: the budget cannot be used.
+        """
+        with self._lock:
+            if self._client is None:
+                opened = crossmint(self._shell, self._book, self._lane)
+                self._client = self._stack.enter_context(opened)
+            return self._client
+
+
+@contextmanager
 def bulk_crossmint(shell: Shell) -> Iterator[CrossmintClient]:
     """Open Crossmint's client for many calls that nobody waits for: transfers of their own go before them.
 
     Raises:
         ConfigError: there is no API key. JournalError: the journal, which holds the budget, cannot be used.
     """
-    with (
-        journal(shell) as book,
-        connect.crossmint(shell, _budget(shell, book, "bulk")) as client,
-    ):
+    with journal(shell) as book, crossmint(shell, book, "bulk") as client:
         yield client
 
 

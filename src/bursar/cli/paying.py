@@ -166,7 +166,7 @@ def sign(
 
     own_id = options.pop("transfer_id")
     intent = _intent(shell, transfer_id=own_id or transaction_id, direct=False, **options)
-    with connect.crossmint(shell) as client:
+    with offices.journal(shell) as book, offices.crossmint(shell, book) as client:
         transaction = connect.transaction(client, intent.wallet, transaction_id)
         sender = connect.treasury_wallet(client, intent.wallet).address
         require_match(transaction, intent, sender)

@@ -14,7 +14,7 @@ class _Commands(LazyGroup):
         "plan": "bursar.cli.planning:plan",
         "run": "bursar.cli.planning:run",
         "approve": "bursar.cli.payouts:approve",
-        "cancel": "bursar.cli.payouts:cancel",
+        "cancel": "bursar.cli.cancelling:cancel",
         "list": "bursar.cli.payouts:list_",
         "pause": "bursar.cli.payouts:pause",
         "report": "bursar.cli.reporting:report",

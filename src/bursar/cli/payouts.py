@@ -1,4 +1,4 @@
-"""`bursar payout list|status|pause|resume|cancel|approve|report`: a payout that was begun."""
+"""`bursar payout list|status|pause|resume|approve`: a payout that was begun."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bursar.cli import agreeing, crewing
+from bursar.cli import agreeing, crewing, finding
 from bursar.cli import office as offices
 from bursar.cli.paying import VIA
 from bursar.cli.shell import Shell, listing, shared_options
 
 if TYPE_CHECKING:
-    from bursar.payouts.book import Payout, PayoutBook
+    from bursar.payouts.book import PayoutBook
 
 _COLUMNS = ("payout", "state", "paid", "failed", "held", "lines", "began")
 
@@ -35,12 +35,13 @@ def list_(shell: Shell, *, limit: int) -> None:
 @click.command("status")
 @click.argument("payout_id", metavar="ID")
 @click.option("--follow", is_flag=True, help="Look on until it is over.")
+@finding.WALLET
 @shared_options
 @click.pass_obj
-def status(shell: Shell, *, payout_id: str, follow: bool) -> None:
+def status(shell: Shell, *, payout_id: str, follow: bool, wallet: str | None) -> None:
     """Show how a payout stands."""
     with _book(shell) as book:
-        found = book.named(payout_id)
+        found = finding.payout(shell, book, payout_id, wallet)
         if follow:
             crewing.follow(shell, book, found)
             return
@@ -50,12 +51,13 @@ def status(shell: Shell, *, payout_id: str, follow: bool) -> None:
 
 @click.command("pause")
 @click.argument("payout_id", metavar="ID")
+@finding.WALLET
 @shared_options
 @click.pass_obj
-def pause(shell: Shell, *, payout_id: str) -> None:
+def pause(shell: Shell, *, payout_id: str, wallet: str | None) -> None:
     """Let no more lines begin. Those that Crossmint has built a transaction for go on to their end."""
     with _book(shell) as book:
-        found = book.pause(book.named(payout_id))
+        found = book.pause(finding.payout(shell, book, payout_id, wallet))
         shell.result(crewing.data(found, book.counts(found)), f"payout {found.id} is paused")
 
 
@@ -65,15 +67,24 @@ def pause(shell: Shell, *, payout_id: str) -> None:
 @click.option("--no-work", is_flag=True, help="Only let it go on; `bursar worker` pays it.")
 @VIA
 @crewing.CONCURRENCY
+@finding.WALLET
 @shared_options
 @click.pass_obj
 def resume(
-    shell: Shell, *, payout_id: str, held: bool, no_work: bool, via: str | None, concurrency: int
+    shell: Shell,
+    /,
+    *,
+    payout_id: str,
+    held: bool,
+    no_work: bool,
+    via: str | None,
+    concurrency: int,
+    wallet: str | None,
 ) -> None:
     """Go on with a payout, and follow it to its end."""
     shell.context["payout"] = payout_id
     with _book(shell) as book:
-        found = agreeing.recounted(shell, book, book.named(payout_id))
+        found = agreeing.recounted(shell, book, finding.payout(shell, book, payout_id, wallet))
         found = book.resume(found, held=held)
         if no_work:
             shell.result(crewing.data(found, book.counts(found)))
@@ -81,28 +92,13 @@ def resume(
     crewing.work(shell, found, via, concurrency)
 
 
-@click.command("cancel")
-@click.argument("payout_id", metavar="ID")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@shared_options
-@click.pass_obj
-def cancel(shell: Shell, *, payout_id: str, yes: bool) -> None:
-    """End a payout. Lines whose approval was handed in go on to their end; the ids of the others are used up."""
-    with _book(shell) as book:
-        found = book.named(payout_id)
-        _say(shell, book, found)
-        shell.confirm("Cancel what is not paid?", yes=yes)
-        found, count = book.cancel(found, offices.somebody())
-        told = crewing.data(found, book.counts(found)) | {"cancelled_now": count}
-        shell.result(told, f"payout {found.id} is cancelled: {count} lines")
-
-
 @click.command("approve")
 @click.argument("payout_id", metavar="ID")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@finding.WALLET
 @shared_options
 @click.pass_obj
-def approve(shell: Shell, *, payout_id: str, yes: bool) -> None:
+def approve(shell: Shell, *, payout_id: str, yes: bool, wallet: str | None) -> None:
     """Agree to a payout's plan, which somebody else began. Who you are AWS says.
 
     It takes somebody whom the policy's approval rules name for anything in it; how many, is counted by the present
@@ -111,20 +107,13 @@ def approve(shell: Shell, *, payout_id: str, yes: bool) -> None:
     Permission: sts:GetCallerIdentity.
     """
     with _book(shell) as book:
-        found = book.named(payout_id)
-        _say(shell, book, found)
+        found = finding.payout(shell, book, payout_id, wallet)
+        crewing.say(shell, book, found)
         shell.confirm(f"Agree to plan {found.hash}?", yes=yes)
         found = agreeing.agreed(shell, book, found)
         missing = found.approvals_missing
         text = f"{found.state}, {missing} more must agree" if missing else found.state
         shell.result(crewing.data(found, book.counts(found)), f"payout {found.id}: {text}")
-
-
-def _say(shell: Shell, book: PayoutBook, payout: Payout) -> None:
-    counts = book.counts(payout)
-    totals = "; ".join(f"{each['amount']} {each['token']}" for each in payout.header["totals"])
-    shell.say(f"payout {payout.id}: {payout.lines} lines, {totals}, {payout.state}")
-    shell.say(", ".join(f"{count} {stage}" for stage, count in sorted(counts.stages.items())))
 
 
 @contextmanager

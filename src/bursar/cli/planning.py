@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +14,7 @@ from bursar.cli.foreseeing import Glance, Watch
 from bursar.cli.paying import VIA, WALLET
 from bursar.cli.shell import Shell, shared_options
 from bursar.errors import PlanRejected, RequestError
+from bursar.payouts.naming import id_of_file, require_payout_id
 from bursar.review.intent import MOST_PAYMENTS
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from bursar.payouts.plan import Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
-_BAD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def _file_options(function: F) -> F:
@@ -67,7 +66,7 @@ def plan(shell: Shell, /, **options: Any) -> None:
 
     Scopes: wallets.read, wallets:balance.read. Permissions: sts:GetCallerIdentity, and reading the key's ledger.
     """
-    glance = _glance(_name(options), options)
+    glance = _glance(id_of_file(options["file"].stem), options)
     made = _planned(shell, **options)
     outlook = Watch(shell, made, glance).look()
     shell.result(
@@ -124,7 +123,8 @@ def run(
             hint="bursar payout plan FILE prints it; then give it with --plan",
         )
     way, concurrency, batch = (options.pop(name) for name in ("via", "concurrency", "batch"))
-    name = payout_id or _name(options)
+    name = payout_id or id_of_file(options["file"].stem)
+    require_payout_id(name)
     glance = _glance(name, options, way)
     made = _planned(shell, **options)
     if agreed is not None:
@@ -133,9 +133,12 @@ def run(
     shell.say(plan_text.summary(made))
     with offices.journal(shell) as journal:
         book = PayoutBook(journal)
+        kept = book.find(made.address.lower(), name)
         # What was begun has taken of balance and windows: only a beginning can be foreseen.
-        if book.find(made.address.lower(), name) is None:
+        if kept is None:
             _say_outlook(shell, made, glance, refuse=yes and not despite_findings)
+        elif (kept.state, kept.hash) == (PAUSED, made.hash) and not no_work:
+            raise crewing.paused(kept, book.counts(kept))
         shell.confirm(f"Pay {len(made.lines)} lines?", yes=yes)
         payout = _begun(shell, book, made, name, batch)
         if payout.state != PAUSED:
@@ -144,11 +147,6 @@ def run(
         shell.result({"payout": payout.id, "state": payout.state, "hash": payout.hash})
         return
     crewing.work(shell, payout, way, concurrency)
-
-
-def _name(options: dict[str, Any]) -> str:
-    """Return a payout's id where none is given."""
-    return _BAD.sub("-", options["file"].stem)[:40]
 
 
 def _glance(payout: str, options: dict[str, Any], via: str | None = None) -> Glance:
@@ -187,7 +185,7 @@ def _planned(
     from bursar.transfers.intent import TransferType
 
     locator = connect.wallet_locator(shell, wallet)
-    with connect.crossmint(shell) as client:
+    with offices.journal(shell) as journal, offices.crossmint(shell, journal) as client:
         found: Wallet = connect.treasury_wallet(client, locator)
     rules = connect.rulebook(shell)
     payer = Payer(

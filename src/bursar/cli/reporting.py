@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bursar.cli import connect
+from bursar.cli import connect, finding
 from bursar.cli import office as offices
 from bursar.cli.shell import Shell, listing, shared_options
 from bursar.errors import ConfigError
 
 if TYPE_CHECKING:
+    from bursar.crossmint.client import CrossmintClient
+    from bursar.crossmint.models import Transaction
     from bursar.payouts.book import Payout
     from bursar.payouts.report import Report
     from bursar.transfers.journal import Journal
-    from bursar.transfers.reading import Reading
     from bursar.transfers.record import Transfer
+    from bursar.transfers.tally import Tally
 
 
 @click.command("report")
@@ -30,20 +33,32 @@ if TYPE_CHECKING:
     "--chain", is_flag=True, help="Count at the chain itself what was paid; some reads a line."
 )
 @click.option("--replace", is_flag=True, help="Write over files that are there.")
+@finding.WALLET
 @shared_options
 @click.pass_obj
 def report(
-    shell: Shell, *, payout_id: str, html: Path | None, csv: Path | None, chain: bool, replace: bool
+    shell: Shell,
+    /,
+    *,
+    payout_id: str,
+    html: Path | None,
+    csv: Path | None,
+    chain: bool,
+    replace: bool,
+    wallet: str | None,
 ) -> int:
     """Report what became of every line of a payout, and whether it adds up.
 
     File total = paid + failed + pending + the rest, to the last unit; with --chain, what counts as paid must also
-    be what the chain shows. Exit status 4 where it does not add up.
+    be what the chain shows, and what failed or was cancelled must not be there. Exit status 4 where it does not
+    add up. Scope, with --chain where the journal does not know what to look for: wallets:transactions.read.
     """
+    from bursar.payouts.book import PayoutBook
     from bursar.payouts.writing import write_csv, write_page
 
     with offices.journal(shell) as journal:
-        made = _made(shell, journal, payout_id, chain=chain)
+        payout = finding.payout(shell, PayoutBook(journal), payout_id, wallet)
+        made = _made(shell, journal, payout, chain=chain)
     for path, write in ((html, write_page), (csv, write_csv)):
         if path is not None:
             write(made, path, replace=replace)
@@ -53,14 +68,11 @@ def report(
     return 0 if found.sound else 4
 
 
-def _made(shell: Shell, journal: Journal, payout_id: str, *, chain: bool) -> Report:
-    from bursar.payouts.book import PayoutBook
-    from bursar.payouts.outcome import plan_of, results_of
+def _made(shell: Shell, journal: Journal, payout: Payout, *, chain: bool) -> Report:
+    from bursar.payouts.outcome import alarmed, plan_of, results_of
     from bursar.payouts.report import Header, Report
     from bursar.transfers.journal import Filter
 
-    book = PayoutBook(journal)
-    payout = book.named(payout_id)
     wanted = Filter(treasury=payout.treasury, payout=payout.id)
     everything = list(journal.transfers(wanted))
     batches = {each.id: each for each in everything if not hasattr(each.intent, "recipient")}
@@ -68,7 +80,9 @@ def _made(shell: Shell, journal: Journal, payout_id: str, *, chain: bool) -> Rep
     reading = connect.reading(shell)
     plan = plan_of(lines, str(payout.header["address"]), reading, payout.hash)
     results = results_of(lines, batches, reading)
-    seen = _seen(shell, payout, lines, batches, reading) if chain else None
+    alone = [each for each in lines if each.batch not in batches]
+    seen = _seen(shell, journal, payout, [*alone, *batches.values()]) if chain else None
+    results, alarms = alarmed(results, seen.alarms if seen else ())
     ended = [each.ended for each in results if each.ended is not None]
     policies = {str(each.standing.known.get("policy") or "") for each in everything} - {""}
     header = Header(
@@ -79,30 +93,32 @@ def _made(shell: Shell, journal: Journal, payout_id: str, *, chain: bool) -> Rep
         datetime.fromisoformat(payout.created_at),
         max(ended, default=None),
     )
-    return Report(plan, header, results, seen)
+    return Report(plan, header, results, seen.units if seen else None, alarms)
 
 
-def _seen(
-    shell: Shell,
-    payout: Payout,
-    lines: Sequence[Transfer],
-    batches: dict[str, Transfer],
-    reading: Reading,
-) -> dict[str | None, int]:
-    """Return what the chain shows to have been paid, by token, in base units: each operation asked about once."""
-    from bursar.settlement.chain_witness import ChainWitness
-    from bursar.transfers.tally import paid_on_chain
+def _seen(shell: Shell, journal: Journal, payout: Payout, transfers: Sequence[Transfer]) -> Tally:
+    """Return what the chain shows to have been paid by transfers of a payout: each operation asked about once."""
+    from bursar.settlement.chain_witness import ChainWitness, Looking
+    from bursar.transfers.tally import Counting, to_be_asked_about
 
     settings = shell.config.chain
     if settings.rpc_url is None:
         raise ConfigError("there is no endpoint of the chain", hint="set BURSAR_CHAIN_RPC_URL")
-    alone = [each for each in lines if each.batch not in batches]
-    paid = [each for each in (*alone, *batches.values()) if each.standing.stage.value == "settled"]
+    asked = to_be_asked_about(transfers)
+    looking = Looking(confirmations=settings.confirmations)
     with (
-        ChainWitness(settings.rpc_url, payout.header["chain"]) as chain,
-        shell.counting("asking the chain", len(paid)) as count,
+        ExitStack() as stack,
+        ChainWitness(settings.rpc_url, payout.header["chain"], looking=looking) as chain,
+        shell.counting("asking the chain", len(asked)) as count,
     ):
-        return paid_on_chain(chain, paid, reading, count)
+        client = offices.Late(shell, journal, stack, "bulk")
+        counting = Counting(chain, connect.reading(shell), lambda each: _fetched(client(), each))
+        return counting.count(asked, count)
+
+
+def _fetched(client: CrossmintClient, transfer: Transfer) -> Transaction:
+    known = str(transfer.standing.known["transaction"])
+    return client.get_transaction(transfer.intent.wallet, known)
 
 
 def _told(made: Report) -> dict[str, Any]:

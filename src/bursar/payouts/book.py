@@ -7,35 +7,38 @@ into batches, which are transfers too.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.engine import Row
 
-from bursar.errors import PayoutError, PlanChanged, TransferError, UnknownPayout
+from bursar.errors import PayoutError, PlanChanged, TransferConflict, TransferError, UnknownPayout
 from bursar.payouts.agreement import Agreement, Word
-from bursar.payouts.batching import chunks, groups, may_be_batched
-from bursar.payouts.lines import Line
+from bursar.payouts.beginning import WRITING, as_begun, insert, is_it, write_lines
+from bursar.payouts.counting import Counts, count_lines
+from bursar.payouts.ending import Ended, cancel_all, withdraw
+from bursar.payouts.naming import require_payout_id
 from bursar.payouts.plan import Plan
 from bursar.payouts.problems import rejected
 from bursar.payouts.taken import taken
 from bursar.policy.principals import identity_of
-from bursar.transfers import batches, feeding
+from bursar.transfers import feeding
 from bursar.transfers.feeding import RUNNING
-from bursar.transfers.intent import TransferIntent
-from bursar.transfers.journal import JOURNAL, Filter, Journal, NewTransfer, Overtaken
-from bursar.transfers.record import Key, Lane, Place, Transfer, canonical
-from bursar.transfers.states import FINAL, UNPAID, Event, EventKind, Stage
-from bursar.transfers.tables import PAYOUTS, TRANSFERS
+from bursar.transfers.journal import JOURNAL, Filter, Journal, Overtaken
+from bursar.transfers.orders import Look
+from bursar.transfers.record import Transfer, canonical
+from bursar.transfers.states import Event, EventKind
+from bursar.transfers.tables import PAYOUTS
 
 WAITING: Final = "waiting"
 PAUSED: Final = "paused"
 CANCELLED: Final = "cancelled"
 DONE: Final = "done"
+# Of one that was taken out of the journal again, as it never was all in it.
+WITHDRAWN: Final = "withdrawn"
 _p: Final = PAYOUTS.c
 
 
@@ -89,6 +92,9 @@ class Beginning:
 
     `approvers` others have to agree first, of the identities that the policy has `named`; `by` is an IAM ARN then,
     for nobody agrees to what they began.
+
+    Raises:
+        RequestError: the id is none.
     """
 
     id: str
@@ -96,6 +102,9 @@ class Beginning:
     batch: int = 1
     approvers: int = 0
     named: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        require_payout_id(self.id)
 
 
 class PayoutBook:
@@ -114,22 +123,29 @@ class PayoutBook:
         Raises:
             PlanChanged: the payout's id is another plan's.
             PlanRejected: lines have ids of other payments; nothing was written.
-            TransferConflict: a line's id is another payment's. JournalError: it could not be written.
+            TransferConflict: a line's id became another payment's meanwhile; what was written is taken out again.
+            PayoutError: it was cancelled meanwhile. JournalError: it could not be written.
         """
         treasury = plan.address.lower()
         payout = self.find(treasury, how.id)
         if payout is None:
             if found := taken(self.journal, plan, how.id):
                 raise rejected(found)
-            payout = self._insert(plan, how)
+            insert(self.journal, plan, how)
+            payout = self.named(how.id, treasury)
         if payout.hash != plan.hash:
             raise PlanChanged(
                 f"payout {how.id} is of another file: its plan is {payout.hash[:20]}…, this one {plan.hash[:20]}…",
-                hint="pay that file, or give this one an id of its own",
+                hint=_other_file(payout),
             )
-        if payout.state != _WRITING:
+        if payout.state != WRITING:
             return payout
-        self._write_lines(plan, payout, how, progress)
+        try:
+            write_lines(self.journal, plan, payout, how, progress)
+        except TransferConflict:
+            # It can never be written whole, and must not use up the ids of those lines that were.
+            withdraw(self.journal, as_begun(payout))
+            raise
         return self._set(payout, WAITING if payout.approvals_missing else RUNNING)
 
     def approve(self, payout: Payout, by: str, agreement: Agreement) -> Payout:
@@ -188,18 +204,33 @@ class PayoutBook:
             row = connection.execute(query).first()
         return None if row is None else _payout(row)
 
-    def named(self, payout: str) -> Payout:
-        """Return the payout of an id, whichever wallet's.
+    def named(self, payout: str, treasury: str | None = None) -> Payout:
+        """Return the payout of an id, of the wallet with that address in lower case, else of the only one.
 
         Raises:
             UnknownPayout: there is none, or more than one.
         """
+        found = self.having(payout)
+        chosen = [each for each in found if treasury in (None, each.treasury)]
+        if len(chosen) == 1:
+            return chosen[0]
+        if not found:
+            raise UnknownPayout(
+                f"payout {payout} is not in the journal", hint="see: bursar payout list"
+            )
+        wallets = ", ".join(each.treasury for each in found)
+        which = "of several wallets" if treasury is None else f"not of wallet {treasury}, but"
+        raise UnknownPayout(f"payout {payout} is {which}: {wallets}", hint="name one with --wallet")
+
+    def having(self, payout: str) -> list[Payout]:
+        """Return the payouts of an id, whichever wallets' they are.
+
+        Raises:
+            JournalError: they could not be read.
+        """
+        query = sa.select(PAYOUTS).where(_p.id == payout).order_by(_p.treasury)
         with self.journal.reading() as connection:
-            rows = connection.execute(sa.select(PAYOUTS).where(_p.id == payout)).all()
-        if len(rows) != 1:
-            what = "is of several wallets" if rows else "is not in the journal"
-            raise UnknownPayout(f"payout {payout} {what}", hint="see: bursar payout list")
-        return _payout(rows[0])
+            return [_payout(row) for row in connection.execute(query)]
 
     def all(self, limit: int = 50) -> list[Payout]:
         """Return payouts, the newest first."""
@@ -240,34 +271,34 @@ class PayoutBook:
         """Yield a payout's lines, and the batches that pay them, in the order of the file."""
         return self.journal.transfers(Filter(treasury=payout.treasury, payout=payout.id))
 
-    def cancel(self, payout: Payout, by: str) -> tuple[Payout, int]:
-        """End what nobody can have been paid by, and return how many lines that was.
+    def cancel(
+        self,
+        payout: Payout,
+        by: str,
+        look: Look,
+        progress: Callable[[int], None] = lambda _lines: None,
+    ) -> tuple[Payout, int]:
+        """End what nobody can have been paid by, and return how many lines that was; repeated, it goes on with it.
+
+        `look` tells whether Crossmint has an approval of a transfer: those go on. `progress` is told lines gone
+        through. A payout that was never written down whole is taken out, so that none of its ids is used up.
 
         Raises:
-            PayoutError: it is over. JournalError: it could not be written.
+            PayoutError: it is over, or some lines are left, as Crossmint could not be asked about them.
+            JournalError: it could not be written.
         """
-        _require(payout, {RUNNING, PAUSED, WAITING, _WRITING}, "cancelled")
+        _require(payout, {RUNNING, PAUSED, WAITING, CANCELLED, WRITING}, "cancelled")
+        if payout.state == WRITING and withdraw(self.journal, as_begun(payout)):
+            return replace(payout, state=WITHDRAWN), 0
         stopped = self._set(payout, CANCELLED)
-        event = Event(
-            EventKind.CANCELLED,
-            {"reason": f"cancelled by {by} with its payout", "code": "cancelled"},
-        )
-        count = 0
+        ended = some = cancel_all(self.journal, self.transfers(payout), by, look, progress)
         # Once more, as a batch may have been split meanwhile; what was put apart is handed out to nobody by now.
-        while some := sum(self._cancel(each, event) for each in self.transfers(payout)):
-            count += some
-        return stopped, count
-
-    def _cancel(self, transfer: Transfer, event: Event) -> int:
-        """Cancel a line, or a batch with its lines, and return how many lines that was."""
-        while transfer.standing.stage in UNPAID:
-            try:
-                return self._append_all(transfer, event)
-            except Overtaken:
-                transfer = self.journal.get(transfer.key)
-            except TransferError:
-                return 0
-        return 0
+        while some.lines and not ended.unknown:
+            some = cancel_all(self.journal, self.transfers(payout), by, look)
+            ended += some
+        if ended.unknown:
+            raise _left(payout, ended)
+        return stopped, ended.lines
 
     def finish(self, payout: Payout, counts: Counts) -> Payout:
         """Mark a payout as done where all its lines are over, by what `counts` just returned of it."""
@@ -286,93 +317,19 @@ class PayoutBook:
         return [each for each in ended if each.state == DONE]
 
     def counts(self, payout: Payout) -> Counts:
-        """Return how many lines are at which stage. What waits with its batch is held as that is."""
-        t, batch = TRANSFERS.c, TRANSFERS.alias()
-        pays = sa.and_(
-            t.stage == Stage.BATCHED.value,
-            batch.c.treasury == t.treasury,
-            batch.c.id == t.batch,
-        )
-        hold = sa.or_(t.hold.is_not(None), batch.c.hold.is_not(None))
-        query = (
-            sa.select(t.stage, hold, sa.func.count())
-            .select_from(TRANSFERS.outerjoin(batch, pays))
-            .where(t.treasury == payout.treasury, t.payout == payout.id, t.is_batch.is_(False))
-            .group_by(t.stage, hold)
-        )
-        stages: dict[str, int] = {}
-        held = 0
-        with self.journal.reading() as connection:
-            for stage, is_held, count in connection.execute(query):
-                stages[stage] = stages.get(stage, 0) + count
-                held += count if is_held and Stage(stage) not in FINAL else 0
-        return Counts(stages, held)
+        """Return how many lines are at which stage. What waits with its batch is held as that is.
 
-    def _insert(self, plan: Plan, how: Beginning) -> Payout:
-        now = self.journal.now
-        header = {
-            "by": how.by,
-            "batch": how.batch,
-            "approvers": how.approvers,
-            "named": sorted(how.named),
-            "wallet": str(plan.wallet),
-            "address": plan.address,
-            "chain": plan.chain,
-            "totals": [
-                {"token": each.name, "count": each.count, "amount": each.text}
-                for each in plan.totals
-            ],
-        }
-        values = {
-            "treasury": plan.address.lower(),
-            "id": how.id,
-            "hash": plan.hash,
-            "state": _WRITING,
-            "lines": len(plan.lines),
-            "data": canonical(header),
-            "created_at": now,
-            "updated_at": now,
-        }
-        with self.journal.writing() as connection:
-            try:
-                connection.execute(sa.insert(PAYOUTS).values(values))
-            except IntegrityError:
-                raise JOURNAL.out_of_turn() from None
-        return self.named(how.id)
-
-    def _write_lines(
-        self, plan: Plan, payout: Payout, how: Beginning, progress: Callable[[int], None]
-    ) -> None:
-        done = 0
-        for some in chunks(plan.lines):
-            new = [_new(plan, payout, line, how.by) for line in some]
-            transfers = self.journal.record_all(new)
-            for group in groups(transfers, how.batch, _fits):
-                self._gather(payout, group, how)
-            done += len(some)
-            progress(done)
-
-    def _gather(self, payout: Payout, group: Sequence[Transfer], how: Beginning) -> None:
-        first = group[0].place
-        name = f"{payout.id[:40]}.batch-{first.line if first else 0}"
-        place = Place(payout.id, first.line if first else 0)
-        new = NewTransfer(
-            Key(payout.treasury, name),
-            batches.batch_of(name, group),
-            Lane.PAYOUT,
-            place,
-            how.by,
-        )
-        with self.journal.writing() as connection:
-            batches.gather(self.journal, connection, new, group)
+        Raises:
+            JournalError: it could not be read.
+        """
+        return count_lines(self.journal, payout.treasury, payout.id)
 
     def _set(self, payout: Payout, state: str, header: dict[str, Any] | None = None) -> Payout:
         values = {"state": state, "updated_at": self.journal.now}
         if header is not None:
             values["data"] = canonical(header)
         unchanged = sa.and_(
-            _p.treasury == payout.treasury,
-            _p.id == payout.id,
+            is_it(payout),
             _p.state == payout.state,
             _p.data == canonical(payout.header),
         )
@@ -380,7 +337,7 @@ class PayoutBook:
             done = connection.execute(sa.update(PAYOUTS).where(unchanged).values(values))
             if done.rowcount != 1:
                 raise JOURNAL.out_of_turn()
-            return _read(connection, payout)
+            return _payout(connection.execute(sa.select(PAYOUTS).where(is_it(payout))).one())
 
     def _append(self, transfer: Transfer, event: Event) -> bool:
         try:
@@ -389,69 +346,32 @@ class PayoutBook:
             return False
         return True
 
-    def _append_all(self, transfer: Transfer, event: Event) -> int:
-        """Write an event of a transfer, and of all lines where it is a batch; return how many lines that was."""
-        with self.journal.writing() as connection:
-            self.journal.write_event(connection, transfer, event)
-            if not batches.is_batch(transfer):
-                return 1
-            members = self.journal.members(connection, transfer.key)
-            for member in members:
-                told = Event(EventKind.UNBATCHED, {"reason": event.data.get("reason")})
-                freed = self.journal.write_event(connection, member, told)
-                self.journal.write_event(connection, freed, event)
-            return len(members)
-
-
-_WRITING: Final = "writing"
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many lines of a payout are at which stage, and how many are held for people."""
-
-    stages: dict[str, int]
-    held: int
-
-    @property
-    def total(self) -> int:
-        """All lines."""
-        return sum(self.stages.values())
-
-    @property
-    def open(self) -> int:
-        """Lines that are not over."""
-        over = sum(self.stages.get(stage.value, 0) for stage in FINAL)
-        return self.total - over
-
-    def of(self, *stages: Stage) -> int:
-        """Lines at any of these stages."""
-        return sum(self.stages.get(stage.value, 0) for stage in stages)
-
-
-def _new(plan: Plan, payout: Payout, line: Line, by: str) -> NewTransfer:
-    place = Place(payout.id, line.number, line.note)
-    key = Key(payout.treasury, line.id)
-    return NewTransfer(key, line.intent(plan.wallet), Lane.PAYOUT, place, by)
-
-
-def _fits(transfer: Transfer) -> bool:
-    asked = transfer.intent
-    return (
-        isinstance(asked, TransferIntent)
-        and may_be_batched(asked.type, asked.recipient)
-        and transfer.standing.stage is Stage.RECORDED
-    )
-
 
 def _require(payout: Payout, states: set[str], what: str) -> None:
     if payout.state not in states:
-        raise PayoutError(f"payout {payout.id} is {payout.state}: it cannot be {what}")
+        again = f"run its file again, or take it out with: bursar payout cancel {payout.id}"
+        raise PayoutError(
+            f"payout {payout.id} is {payout.state}: it cannot be {what}",
+            hint=f"writing it down broke off; {again}" if payout.state == WRITING else None,
+        )
 
 
-def _read(connection: Connection, payout: Payout) -> Payout:
-    query = sa.select(PAYOUTS).where(_p.treasury == payout.treasury, _p.id == payout.id)
-    return _payout(connection.execute(query).one())
+def _other_file(payout: Payout) -> str:
+    own = "pay that file, or give this one an id of its own"
+    if payout.state != WRITING:
+        return own
+    return (
+        f"{own}; nothing of it began yet, so it can be taken out: bursar payout cancel {payout.id}"
+    )
+
+
+def _left(payout: Payout, ended: Ended) -> PayoutError:
+    count = len(ended.unknown)
+    return PayoutError(
+        f"payout {payout.id}: {ended.lines} lines were cancelled now; of {count} transactions Crossmint did not "
+        f"say whether they are approved: {ended.unknown[0].message}",
+        hint=f"once it answers, do it again: bursar payout cancel {payout.id}",
+    )
 
 
 def _payout(row: Row[Any]) -> Payout:

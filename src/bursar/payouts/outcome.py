@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -56,6 +57,31 @@ def results_of(
         PayoutError: one of them is no line. ConfigError: nobody has said what a token is.
     """
     return tuple(_result(each, batches.get(each.batch or ""), reading) for each in transfers)
+
+
+def alarmed(
+    results: Sequence[LineResult], paid: Sequence[str]
+) -> tuple[tuple[LineResult, ...], tuple[str, ...]]:
+    """Return results, and an alarm for each transfer that ended unpaid and was `paid`, as the chain shows.
+
+    `paid` are their ids: a line of them is contradicted; of a batch there is the alarm alone.
+    """
+    ended = {each.id: each.state.words for each in results}
+    alarms = (
+        f"{each} {_called(ended.get(each))}, and the chain shows that it was paid" for each in paid
+    )
+    found = tuple(_contradicted(each) if each.id in paid else each for each in results)
+    return found, tuple(alarms)
+
+
+def _called(state: str | None) -> str:
+    return "is a batch that ended unpaid" if state is None else f"is called {state}"
+
+
+def _contradicted(result: LineResult) -> LineResult:
+    ended = f"{result.state.words}: {result.reason}" if result.reason else result.state.words
+    reason = f"the chain shows that it was paid; the journal has it as {ended}"
+    return replace(result, state=State.CONTRADICTED, reason=reason)
 
 
 def _result(transfer: Transfer, batch: Transfer | None, reading: Reading) -> LineResult:

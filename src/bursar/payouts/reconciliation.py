@@ -77,8 +77,9 @@ def reconcile(
     plan: Plan,
     results: Sequence[LineResult],
     on_chain: Mapping[str | None, int] | None = None,
+    alarms: Sequence[str] = (),
 ) -> Reconciliation:
-    """Return how a plan and its results fit together.
+    """Return how a plan and its results fit together. Each of `alarms`, in words, is a fault.
 
     `on_chain` maps tokens' contracts (None for the chain's own coin) to the base units that were seen to leave the
     wallet for these payments; a token that is not in it was not seen at all.
@@ -91,6 +92,7 @@ def reconcile(
     strangers = [Entry(None, result) for result in results if result.id not in known]
     accounts = tuple(_account(total, entries, on_chain) for total in plan.totals)
     faults = [
+        *alarms,
         *(fault for account in accounts for fault in account.faults),
         *(fault for line in plan.lines for fault in _line_faults(line, by_id.get(line.id, []))),
         *(

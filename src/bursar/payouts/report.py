@@ -55,17 +55,18 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A plan, what became of it, and what was seen on the chain (see `reconciliation.reconcile`)."""
+    """A plan, what became of it, what was seen on the chain, and alarms (see `reconciliation.reconcile`)."""
 
     plan: Plan
     header: Header
     results: tuple[LineResult, ...]
     on_chain: Mapping[str | None, int] | None = None
+    alarms: tuple[str, ...] = ()
 
     @property
     def reconciliation(self) -> Reconciliation:
         """How plan, results and chain fit together. Worked out each time."""
-        return reconcile(self.plan, self.results, self.on_chain)
+        return reconcile(self.plan, self.results, self.on_chain, self.alarms)
 
 
 def csv_text(report: Report) -> str:

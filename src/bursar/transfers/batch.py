@@ -6,8 +6,10 @@ screens nobody in it, so it pays addresses, straight from the wallet.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from bursar.chains.evm import parse_address
 from bursar.crossmint.locators import (
@@ -23,6 +25,10 @@ from bursar.review.actions import Transfer, payment_call
 from bursar.review.calldata import Call
 from bursar.review.intent import MOST_PAYMENTS, BatchIntent
 from bursar.transfers.intent import require_amount, require_id, require_same
+
+_PART: Final = re.compile(r"(.+)\.part-(\d{1,3})", re.ASCII)
+# With a part's number behind it, it is still an id.
+_LONGEST: Final = 52
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,19 @@ class BatchTransfer:
 
     def __str__(self) -> str:
         return f"{len(self.payments)} payments on {self.chain} from {self.wallet}"
+
+
+def halves_of(batch_id: str) -> tuple[str, str]:
+    """Return the ids of a batch's two halves: parts 2 and 3 of the whole, 4 and 5 of part 2, and so on.
+
+    Numbered like that no part has another's id, and however often a batch is split, its parts' ids are ids.
+    """
+    part = _PART.fullmatch(batch_id)
+    whole, number = (part[1], int(part[2])) if part else (batch_id, 1)
+    if len(whole) > _LONGEST:
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+        whole = f"{whole[: _LONGEST - 9]}.{digest}"
+    return f"{whole}.part-{2 * number}", f"{whole}.part-{2 * number + 1}"
 
 
 def new_transaction(intent: BatchIntent, signer: SignerLocator) -> NewTransaction:

@@ -14,7 +14,7 @@ from bursar.errors import (
     TransactionFailed,
     TransferError,
 )
-from bursar.transfers.batch import BatchPayment, BatchTransfer
+from bursar.transfers.batch import BatchPayment, BatchTransfer, halves_of
 from bursar.transfers.intent import TransferIntent
 from bursar.transfers.journal import Journal, NewTransfer
 from bursar.transfers.record import Key, Transfer
@@ -71,6 +71,24 @@ def conclude(journal: Journal, batch: Transfer, event: Event) -> Transfer:
     return written
 
 
+def cancel(journal: Journal, transfer: Transfer, told: dict[str, Any]) -> Transfer:
+    """End a transfer that nobody can have been paid by and, of a batch, its payments with it; return it.
+
+    Raises:
+        NotCancellable: a signature of it may have been handed in. TransferEnded: it is over.
+        Overtaken, JournalError: nothing was written.
+    """
+    ended = Event(EventKind.CANCELLED, told)
+    freed = Event(EventKind.UNBATCHED, {"reason": told.get("reason")})
+    with journal.writing() as connection:
+        written = journal.write_event(connection, transfer, ended)
+        members = journal.members(connection, transfer.key) if is_batch(transfer) else []
+        for member in members:
+            free = journal.write_event(connection, member, freed)
+            journal.write_event(connection, free, ended)
+    return written
+
+
 def split(journal: Journal, batch: Transfer, told: dict[str, Any]) -> Transfer:
     """End a batch that cannot be paid as it is, and pay its halves instead, until a bad payment is alone.
 
@@ -84,8 +102,9 @@ def split(journal: Journal, batch: Transfer, told: dict[str, Any]) -> Transfer:
         written = journal.write_event(connection, batch, Event(EventKind.FAILED, told))
         members = journal.members(connection, batch.key)
         half = (len(members) + 1) // 2
-        for number, some in enumerate((members[:half], members[half:]), 1):
-            _pay_apart(journal, connection, batch, f"{batch.id}-{number}", some)
+        parts = (members[:half], members[half:])
+        for name, some in zip(halves_of(batch.id), parts, strict=True):
+            _pay_apart(journal, connection, batch, name, some)
     return written
 
 

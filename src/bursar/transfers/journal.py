@@ -59,6 +59,7 @@ JOURNAL: Final = Kept(
 )
 _t: Final = TRANSFERS.c
 _PAGE: Final = 500
+Guard = Callable[[Connection], None]
 # How often what others wrote down at the same moment is read and written again.
 _TRIES: Final = 3
 # After these its work is begun anew, if it had come to an end.
@@ -151,16 +152,19 @@ class Journal:
         """
         return self.record_all([new])[0]
 
-    def record_all(self, several: Sequence[NewTransfer]) -> list[Transfer]:
-        """Do `record` for several, all of them or none."""
+    def record_all(
+        self, several: Sequence[NewTransfer], guard: Guard = lambda _connection: None
+    ) -> list[Transfer]:
+        """Do `record` for several, all of them or none; none where `guard`, first in their transaction, raises."""
         for _ in range(_TRIES):
             with suppress(Overtaken):
-                return self._record_all(several)
-        return self._record_all(several)
+                return self._record_all(several, guard)
+        return self._record_all(several, guard)
 
-    def _record_all(self, several: Sequence[NewTransfer]) -> list[Transfer]:
+    def _record_all(self, several: Sequence[NewTransfer], guard: Guard) -> list[Transfer]:
         keys = [new.key for new in several]
         with self.writing() as connection:
+            guard(connection)
             there = {Key(row.treasury, row.id) for row in _rows_of(connection, keys)}
             missing = {new.key: new for new in reversed(several) if new.key not in there}
             self.insert(connection, list(missing.values()))

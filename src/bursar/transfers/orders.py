@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bursar.crossmint.client import CrossmintClient
 from bursar.crossmint.locators import SignerLocator
-from bursar.errors import TransferEnded, TransferError
+from bursar.errors import NotCancellable, TransferEnded, TransferError
 from bursar.transfers import batches
 from bursar.transfers.intent import is_handed_in
 from bursar.transfers.journal import Journal
@@ -21,6 +22,9 @@ from bursar.transfers.states import (
     Hold,
     Stage,
 )
+
+# Tells of a transfer whether Crossmint has an approval of it.
+Look = Callable[[Transfer], bool]
 
 
 def again(journal: Journal, transfer: Transfer, confirmed_by: str | None = None) -> Transfer:
@@ -81,22 +85,55 @@ def cancel(
     transfer: Transfer,
     by: str,
 ) -> Transfer:
-    """End a transfer that nobody can have been paid by. At most one GET.
+    """End a transfer that nobody can have been paid by, of a batch its payments with it. At most one GET.
 
     Crossmint's transaction stays where it is, awaiting an approval that will not come.
 
     Raises:
-        NotCancellable: its approval was handed in. TransferEnded: it is over.
+        NotCancellable: its approval was handed in, or a batch pays it. TransferEnded: it is over.
         CrossmintError: it is not known whether the approval was handed in.
         Overtaken, JournalError: it could not be written.
     """
-    known = transfer.standing.known.get("transaction")
-    if known is not None and transfer.standing.is_cancellable:
-        seen = client.get_transaction(transfer.intent.wallet, str(known))
-        if is_handed_in(seen, signer):
-            transfer = _approved_elsewhere(journal, transfer)
     told = {"reason": f"cancelled by {by}", "code": "cancelled"}
-    return journal.append(transfer, Event(EventKind.CANCELLED, told))
+    return stop(journal, look_at(client, signer), transfer, told)
+
+
+def look_at(client: CrossmintClient, signer: SignerLocator) -> Look:
+    """Return how Crossmint is asked whether it has an approval of a transfer. At most one GET each.
+
+    What is returned raises CrossmintError: it is not known whether the approval was handed in.
+    """
+
+    def is_in(transfer: Transfer) -> bool:
+        known = transfer.standing.known.get("transaction")
+        if known is None:
+            return False
+        seen = client.get_transaction(transfer.intent.wallet, str(known))
+        return is_handed_in(seen, signer)
+
+    return is_in
+
+
+def stop(journal: Journal, look: Look, transfer: Transfer, told: dict[str, str]) -> Transfer:
+    """Do `cancel` with `look`, and with what is `told` of it. What Crossmint has an approval of goes on.
+
+    Raises:
+        As `cancel`.
+    """
+    if transfer.standing.stage is Stage.BATCHED:
+        raise NotCancellable(
+            f"{transfer.id} is paid by batch {transfer.batch}", hint=_out_of(transfer)
+        )
+    if transfer.standing.is_cancellable and look(transfer):
+        transfer = _approved_elsewhere(journal, transfer)
+    return batches.cancel(journal, transfer, told)
+
+
+def _out_of(transfer: Transfer) -> str:
+    payout = (
+        f"; or its payout: bursar payout cancel {transfer.place.payout}" if transfer.place else ""
+    )
+    return f"cancel all of that batch: bursar transfer cancel {transfer.batch}{payout}"
 
 
 def _approved_elsewhere(journal: Journal, transfer: Transfer) -> Transfer:

@@ -285,5 +285,5 @@ def test_a_paused_payout_stays_paused_where_enough_have_agreed(desk):
 
 
 def test_a_payout_that_is_over_is_not_counted_again(desk):
-    payout, _ = desk.book.cancel(desk.begin(MIXED), "the test")
+    payout, _ = desk.book.cancel(desk.begin(MIXED), "the test", lambda _transfer: False)
     assert desk.recount(payout, LARGE) == payout
