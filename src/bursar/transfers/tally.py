@@ -19,7 +19,7 @@ from bursar.transfers.intent import TransferIntent
 from bursar.transfers.reading import Reading
 from bursar.transfers.record import Transfer
 from bursar.transfers.states import Stage
-from bursar.transfers.witness import chain_of
+from bursar.transfers.witness import chain_of, operations_of
 
 # How far back is looked where nobody noted the chain's height before the approval.
 _BLOCKS: Final = 10_000
@@ -93,18 +93,22 @@ class Counting:
         return ()
 
     def _questions(self, transfer: Transfer) -> Iterator[Question]:
-        known = transfer.standing.known
-        message, named = known.get("message"), known.get("chain_transaction")
+        read, named = operations_of(transfer), transfer.standing.known.get("chain_transaction")
         payments = self._payments(transfer)
-        is_known = bool(message and payments) and transfer.standing.stage is Stage.SETTLED
-        if is_known:
-            yield self._question(transfer, payments, str(message), named)
+        asked: list[str] = []
+        if payments and transfer.standing.stage is Stage.SETTLED:
+            asked = read
+            for operation in asked:
+                yield self._question(transfer, payments, operation, named)
         # Once it was reviewed it may have been built anew, and then approved elsewhere.
         seen = self.fetch(transfer)
         payments = payments or self._payments(transfer, seen)
-        operations = {seen.user_operation_hash, None if is_known else message} - {None}
-        for operation in operations if payments else ():
-            yield self._question(transfer, payments, str(operation), named or seen.on_chain.tx_id)
+        rest = dict.fromkeys(
+            each for each in (*read, seen.user_operation_hash) if each not in asked
+        )
+        for each in rest if payments else ():
+            if each is not None:
+                yield self._question(transfer, payments, each, named or seen.on_chain.tx_id)
 
     def _question(
         self, transfer: Transfer, payments: tuple[Moved, ...], operation: str, named: str | None

@@ -73,11 +73,11 @@ class BothWitnesses:
         """
         # Read first, so that what is searched afterwards reaches at least as far.
         is_void = transaction.status is Status.FAILED and self._is_used(transfer)
-        verdict = self._verdict(transfer, transaction)
+        verdict, is_read = self._verdict(transfer, transaction)
         found = compare(transaction.status, verdict)
         told = {"chain_transaction": verdict.transaction, "reason": found.words}
         if found.agreement is Agreement.PAID:
-            return self._paid(transfer, verdict, told)
+            return self._paid(transfer, verdict, told, is_read=is_read)
         if found.agreement is Agreement.FAILED:
             return Sight(EventKind.FAILED, told | {"code": "transaction_failed", UNDONE: True})
         if found.agreement is Agreement.UNSEEN:
@@ -87,10 +87,12 @@ class BothWitnesses:
             return Sight(EventKind.CONTRADICTED, told | code)
         return Sight(None)
 
-    def _paid(self, transfer: Transfer, verdict: Verdict, told: dict[str, Any]) -> Sight:
+    def _paid(
+        self, transfer: Transfer, verdict: Verdict, told: dict[str, Any], *, is_read: bool
+    ) -> Sight:
         self._unseen.pop(transfer.key, None)
         since = transfer.standing.known.get("block")
-        if not _messages(transfer) and (since is None or (verdict.block or 0) < int(since)):
+        if not is_read and (since is None or (verdict.block or 0) < int(since)):
             # Nobody here has read it: it may be a payment of the same amount that was made long ago.
             held = {"hold": Hold.TROUBLE.value, "code": ELSEWHERE, "hint": _EARLIER}
             return Sight(EventKind.HELD, told | held)
@@ -113,27 +115,28 @@ class BothWitnesses:
         first = self._unseen.setdefault(transfer.key, self._clock())
         return self._clock() - first > _LAG
 
-    def _verdict(self, transfer: Transfer, transaction: Transaction) -> Verdict:
-        """Return what the chain shows of whichever of the transfer's operations it has, or of the last."""
-        messages: list[str | None] = [*_messages(transfer)] or [transaction.user_operation_hash]
-        found: Verdict | None = None
-        for message in messages:
-            found = self._chain.verdict(self._question(transfer, transaction, message))
-            if not found.found_nothing:
-                return found
-        return found or NOTHING
+    def _verdict(self, transfer: Transfer, transaction: Transaction) -> tuple[Verdict, bool]:
+        """Return what the chain shows of the transfer, and whether of an operation that was read here.
 
-    def _question(
-        self, transfer: Transfer, transaction: Transaction, message: str | None
-    ) -> Question:
-        if message is None:
+        Whichever it has of those; and of the one that Crossmint names where it has none of them.
+        """
+        read = operations_of(transfer)
+        named = transaction.user_operation_hash
+        if not read and named is None:
             raise ConfigError("Crossmint does not say which user operation the transaction is")
+        for operation in (*read, *([named] if named and named not in read else [])):
+            found = self._chain.verdict(self._question(transfer, transaction, operation))
+            if not found.found_nothing:
+                return found, operation in read
+        return NOTHING, bool(read)
+
+    def _question(self, transfer: Transfer, transaction: Transaction, operation: str) -> Question:
         block = transfer.standing.known.get("block")
         first = max(0, self._chain.height() - _BLOCKS) if block is None else int(block)
         return Question(
             chain_of(transfer),
             transfer.key.treasury,
-            bytes.fromhex(str(message).removeprefix("0x")),
+            bytes.fromhex(operation.removeprefix("0x")),
             tuple(self._meant(transfer, transaction)),
             first,
             transaction.on_chain.tx_id,
@@ -149,8 +152,8 @@ class BothWitnesses:
             yield Moved(each.token.contract, each.recipient, each.amount)
 
 
-def _messages(transfer: Transfer) -> list[str]:
-    """Return the operations that were read here and may have been carried out, the last one first."""
+def operations_of(transfer: Transfer) -> list[str]:
+    """Return the hashes of operations that were read here and may have been carried out, the last one first."""
     standing = transfer.standing
     last = standing.known.get("message")
     several = [*([str(last)] if last else []), *reversed(standing.handed_in)]
