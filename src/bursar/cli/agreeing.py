@@ -10,10 +10,12 @@ from bursar.cli.foreseeing import caller
 from bursar.cli.shell import Shell
 from bursar.errors import AwsError, ConfigError, PayoutError
 from bursar.payouts.agreement import Agreement, Subject, of_plan, of_transfers
+from bursar.payouts.outcome import require_planned
 
 if TYPE_CHECKING:
     from bursar.payouts.book import Beginning, Payout, PayoutBook
     from bursar.payouts.plan import Plan
+    from bursar.transfers.record import Transfer
 
 
 def beginning(shell: Shell, plan: Plan, name: str, batch: int) -> Beginning:
@@ -36,6 +38,15 @@ def beginning(shell: Shell, plan: Plan, name: str, batch: int) -> Beginning:
     if agreement.approvers and unknown is not None:
         raise unknown
     return Beginning(name, by, batch, agreement.approvers, agreement.named)
+
+
+def batch_size(shell: Shell, wanted: int) -> int:
+    """Return how many lines go into one transaction: what is wanted, or what the settings' policy allows."""
+    rules = connect.rulebook(shell)
+    most = wanted if rules is None else min(wanted, rules.policy.calls_at_most)
+    if most < wanted:
+        shell.say(f"batches of {most}: the policy's calls_at_most")
+    return most
 
 
 def recounted(shell: Shell, book: PayoutBook, payout: Payout) -> Payout:
@@ -78,7 +89,10 @@ def _agreement(shell: Shell, book: PayoutBook, payout: Payout) -> Agreement | No
     if rules is None:
         return None
     # Without a rule nothing is asked, whatever is paid: a long payout need not be read.
-    asks = bool(rules.policy.approvals)
-    transactions = of_transfers(book.transfers(payout), connect.reading(shell)) if asks else ()
+    transfers: list[Transfer] = []
+    if rules.policy.approvals:
+        transfers = list(book.transfers(payout))
+        require_planned(payout, transfers, connect.reading(shell))
+    transactions = of_transfers(transfers, connect.reading(shell))
     subject = Subject(payout.hash, str(payout.header["chain"]), payout.began_by)
     return Agreement(rules.policy, subject, transactions)

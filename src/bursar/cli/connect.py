@@ -81,8 +81,8 @@ def transaction(client: CrossmintClient, wallet: WalletLocator, transaction_id: 
         return client.get_transaction(wallet, transaction_id)
     except CrossmintNotFound as missing:
         missing.hint = (
-            "it takes Crossmint's id; to find a payment by your own id, repeat `bursar transfer start` with the "
-            "same --id, --to and --amount: nothing is paid, and it prints the transaction"
+            "it takes your id of a transfer that is in this journal, or Crossmint's of a transaction: see "
+            "bursar transfer list"
         )
         raise
 

@@ -89,7 +89,8 @@ def end(shell: Shell, payout: Payout, counts: Counts) -> None:
     raise PayoutError(
         f"payout {payout.id}: {paid} of {payout.lines} lines are paid, {counts.of(Stage.FAILED)} failed, "
         f"{counts.held} wait for people, {counts.open - counts.held} are under way",
-        hint=f"see why with: bursar transfer list --payout {payout.id}; or bursar payout report {payout.id}",
+        hint=f"see why with: bursar transfer list --payout {payout.id}; once it is put right: "
+        f"bursar payout resume {payout.id} --held",
     )
 
 
@@ -131,6 +132,26 @@ def data(payout: Payout, counts: Counts) -> dict[str, Any]:
         "created_at": payout.created_at,
         "updated_at": payout.updated_at,
     }
+
+
+def text(payout: Payout, counts: Counts) -> str:
+    """Return how a payout stands, for people."""
+    totals = "; ".join(f"{each['amount']} {each['token']}" for each in payout.header["totals"])
+    stages = ", ".join(f"{count} {stage}" for stage, count in sorted(counts.stages.items()))
+    rows = {
+        "payout": f"{payout.id}: {payout.state}",
+        "plan": payout.hash,
+        "wallet": payout.treasury,
+        "pays": f"{totals} in {payout.lines} lines",
+        "lines": stages,
+        "held": f"{counts.held} wait for people" if counts.held else "",
+        "agreed": ", ".join(f"{each['by']} at {each['at']}" for each in payout.approvals),
+        "waits for": f"{payout.approvals_missing} more to agree"
+        if payout.approvals_missing
+        else "",
+        "began": payout.created_at,
+    }
+    return "\n".join(f"{name:10} {value}" for name, value in rows.items() if value)
 
 
 def _standing(book: PayoutBook, payout: Payout) -> tuple[Payout, Counts]:

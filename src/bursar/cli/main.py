@@ -67,9 +67,21 @@ def run(argv: list[str] | None = None, **extra: Any) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
+        click.echo(f"stopped{_going_on(shell)}", err=True)
         return 130
     return status if isinstance(status, int) else 0
+
+
+def _going_on(shell: Shell) -> str:
+    """Return how what was stopped is gone on with."""
+    if name := shell.context.get("transfer_id"):
+        return (
+            f"; where it was written down it can go on: bursar transfer resume {name}, or be ended: "
+            f"bursar transfer cancel {name}"
+        )
+    if name := shell.context.get("payout"):
+        return f"; where it was begun the same command goes on, or: bursar payout resume {name}"
+    return ""
 
 
 def _failed(shell: Shell, problem: Exception) -> int:

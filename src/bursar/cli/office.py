@@ -250,7 +250,7 @@ def progress(transfer: Transfer) -> str:
         "recorded": "asking Crossmint for the transfer",
         "batched": "paid as part of a batch",
         "created": "looking at what it really does",
-        "reviewed": f"signing: {sentence}",
+        "reviewed": f"signing: {sentence}" if standing.is_confirmed else "looked at",
         "signed": "signed",
         "approving": "handing in the approval",
         "approved": "waiting for it to land",

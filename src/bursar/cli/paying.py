@@ -110,7 +110,10 @@ def send(
     if not yes:
         shell.require_answerable("Pay?")
     with offices.office(shell, intent.wallet, via=via, blind=blind) as office:
-        found = office.run(offices.new_transfer(office, intent, confirmed=yes).key, wait)
+        found = offices.new_transfer(office, intent, confirmed=yes)
+        if found.standing.stage.value == "settled":
+            shell.say(f"it was paid before, by {found.updated_at}: nothing is paid now")
+        found = office.run(found.key, wait)
         if found.standing.hold is Hold.CONFIRMATION:
             found = confirmed(office, found, wait)
         found = offices.require_settled(office, found)

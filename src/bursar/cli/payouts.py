@@ -46,7 +46,8 @@ def status(shell: Shell, *, payout_id: str, follow: bool, wallet: str | None) ->
             crewing.follow(shell, book, found)
             return
         counts = book.counts(found)
-        shell.result(crewing.data(book.finish(found, counts), counts))
+        found = book.finish(found, counts)
+        shell.result(crewing.data(found, counts), crewing.text(found, counts))
 
 
 @click.command("pause")

@@ -83,7 +83,8 @@ def plan(shell: Shell, /, **options: Any) -> None:
     type=click.IntRange(1, MOST_PAYMENTS),
     default=50,
     show_default=True,
-    help="Put up to so many direct lines into one transaction; 1 pays each by itself.",
+    help="Put up to so many direct lines into one transaction, and no more than the policy's calls_at_most; "
+    "1 pays each by itself.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation; needs --plan.")
 @click.option(
@@ -140,8 +141,9 @@ def run(
         elif (kept.state, kept.hash) == (PAUSED, made.hash) and not no_work:
             raise crewing.paused(kept, book.counts(kept))
         shell.confirm(f"Pay {len(made.lines)} lines?", yes=yes)
-        payout = _begun(shell, book, made, name, batch)
+        payout = _begun(shell, book, made, name, agreeing.batch_size(shell, batch))
         if payout.state != PAUSED:
+            book.ask_again(payout)
             payout = agreeing.recounted(shell, book, payout)
     if no_work:
         shell.result({"payout": payout.id, "state": payout.state, "hash": payout.hash})

@@ -30,7 +30,7 @@ from bursar.transfers.feeding import RUNNING
 from bursar.transfers.journal import JOURNAL, Filter, Journal, Overtaken
 from bursar.transfers.orders import Look
 from bursar.transfers.record import Transfer, canonical
-from bursar.transfers.states import Event, EventKind
+from bursar.transfers.states import Event, EventKind, Hold
 from bursar.transfers.tables import PAYOUTS
 
 WAITING: Final = "waiting"
@@ -248,7 +248,7 @@ class PayoutBook:
         return self._set(payout, PAUSED)
 
     def resume(self, payout: Payout, *, held: bool = False) -> Payout:
-        """Let a payout go on; with `held` also the lines that trouble stopped.
+        """Let a payout go on, and ask again for what waits for consent; with `held` also what trouble stopped.
 
         Raises:
             PayoutError: it is over, or waits for approval. JournalError: it could not be written.
@@ -256,11 +256,15 @@ class PayoutBook:
         _require(payout, {RUNNING, PAUSED}, "resumed")
         running = self._set(payout, RUNNING)
         self._hand_out_anew(payout)
-        if held:
-            stopped = Filter(treasury=payout.treasury, payout=payout.id, held=True)
-            for transfer in self.journal.transfers(stopped):
-                self._append(transfer, Event(EventKind.RELEASED))
+        self.ask_again(payout, held=held)
         return running
+
+    def ask_again(self, payout: Payout, *, held: bool = False) -> None:
+        """Have the signer asked again about what waits for consent; with `held` also try what trouble stopped."""
+        stopped = Filter(treasury=payout.treasury, payout=payout.id, held=True)
+        for transfer in self.journal.transfers(stopped):
+            if held or transfer.standing.hold is Hold.APPROVAL:
+                self._append(transfer, Event(EventKind.RELEASED))
 
     def _hand_out_anew(self, payout: Payout) -> None:
         """Have handed out again what was handed out while the payout stood still, and put back."""

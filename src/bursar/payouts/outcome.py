@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bursar.amounts import to_base_units
 from bursar.errors import PayoutError
 from bursar.payouts.lines import Line
 from bursar.payouts.plan import Plan
 from bursar.payouts.results import LineResult, State
+from bursar.transfers.batches import batch_of, is_batch
 from bursar.transfers.intent import TransferIntent
 from bursar.transfers.reading import Reading
 from bursar.transfers.record import Transfer
 from bursar.transfers.states import Stage
+
+if TYPE_CHECKING:
+    from bursar.payouts.book import Payout
 
 _STATES = {
     Stage.SETTLED: State.PAID,
@@ -46,6 +50,26 @@ def plan_of(transfers: Sequence[Transfer], address: str, reading: Reading, agree
             "another contract than it was then",
         )
     return plan
+
+
+def require_planned(payout: Payout, transfers: Sequence[Transfer], reading: Reading) -> None:
+    """Refuse a payout whose lines, or the batches that pay them, are not what its plan's hash stands for.
+
+    Raises:
+        PayoutError: they are not.
+    """
+    lines = [each for each in transfers if not is_batch(each)]
+    plan_of(lines, str(payout.header["address"]), reading, payout.hash)
+    paid: dict[str, list[Transfer]] = {}
+    for line in lines:
+        if line.batch is not None:
+            paid.setdefault(line.batch, []).append(line)
+    for each in transfers:
+        if is_batch(each) and each.id in paid and batch_of(each.id, paid[each.id]) != each.intent:
+            raise PayoutError(
+                f"batch {each.id} in the journal does not pay what its lines are",
+                hint="somebody changed the journal: cancel the payout, and see who may write its database",
+            )
 
 
 def results_of(

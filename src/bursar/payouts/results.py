@@ -32,7 +32,7 @@ class State(StrEnum):
 NEXT_STEPS: Final = {
     State.CONTRADICTED: "do not pay it again; compare the wallet on the chain with Crossmint's record",
     State.FAILED: "put right what the reason says, and pay it under a new id",
-    State.PENDING: "run the payout again: it goes on where it stopped",
+    State.PENDING: "run the payout again; what is held goes on once its reason is put right: payout resume --held",
     State.CANCELLED: "to pay it after all, give it a new id",
     State.NOT_STARTED: "run the payout again",
     State.PAID: "",
