@@ -186,7 +186,6 @@ def cost_of_a_round(store: str, lines: int, folder: Path) -> dict[str, float]:
 
 
 def _round(journal: Journal) -> None:
-    feeding.in_hand(journal, TREASURY)
     feeding.hungry(journal, TREASURY, ROOM)
 
 
