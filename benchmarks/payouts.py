@@ -44,7 +44,7 @@ from tests.payout_run.worker import work
 ROOT = Path(__file__).parents[1]
 ALLOWED = 60
 ROUND = 0.5
-ROOM = 64
+ROOM = 48
 TREASURY = f"0x{17:040x}"
 
 

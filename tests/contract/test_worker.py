@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -140,6 +141,26 @@ def test_what_others_have_in_hand_keeps_no_worker_from_its_own(day: Day) -> None
         day.journal.mark_fed(line)
     day.until(lambda: day.over() == 10)
     assert not set(day.desk.steps) & {line.id for line in lines[:20]}
+
+
+def test_no_more_is_handed_out_than_the_worker_will_soon_be_at(day: Day) -> None:
+    lines = day.office.payout("a", 30)
+    go_on = threading.Event()
+
+    def wait(transfer: Transfer) -> Next:
+        assert go_on.wait(PATIENCE)
+        return day.desk.end(transfer)
+
+    day.desk.acts |= {line.id: wait for line in lines}
+    try:
+        day.until(lambda: len(day.desk.steps) == CONCURRENCY)
+        fed = [day.worker.round().fed for _ in range(5)]
+        assert fed[1:] == [0] * 4
+        left = feeding.hungry(day.journal, day.office.treasury, 30)
+        assert len(left) == 30 - CONCURRENCY - 3 * CONCURRENCY
+    finally:
+        go_on.set()
+    day.until(lambda: day.over() == 30)
 
 
 def test_until_the_wallet_is_there_lines_are_handed_out_one_by_one(office: Office) -> None:

@@ -15,6 +15,8 @@ from bursar.transfers.states import Hold, Stage
 from bursar.transfers.tables import HANDED_OUT, HELD, PAYOUTS, PUT_OFF, TO_HAND_OUT, TRANSFERS
 
 RUNNING: Final = "running"
+# Clocks of machines that share a journal differ by less.
+_SKEW: Final = timedelta(minutes=5)
 _t: Final = TRANSFERS.c
 _p: Final = PAYOUTS.c
 
@@ -58,8 +60,9 @@ def due_lines(treasury: str, now: str, limit: int) -> sa.Select[tuple[Any, ...]]
 
 
 def _is_due(now: str) -> sa.ColumnElement[bool]:
-    # What was written later than now, was so by a clock that was put back since.
-    return sa.or_(_t.retry_at <= now, _t.updated_at > now)
+    # What was written a while from now was so by a clock that was put back since.
+    a_while_from_now = moment(datetime.fromisoformat(now) + _SKEW)
+    return sa.or_(_t.retry_at <= now, _t.updated_at > a_while_from_now)
 
 
 def put_off(journal: Journal, transfer: Transfer, wait: float) -> Transfer:

@@ -79,10 +79,10 @@ class Worker:
         return len(found)
 
     def _room(self) -> int:
-        # By what nobody has taken yet: what others have in hand keeps no worker from its own.
-        room = self._ahead - engine.queued(self._treasury, self._ahead)
         # Until the wallet is there, all but one would only wait for that one.
-        return room if deployment.is_known(self._journal, self._treasury) else min(room, 1)
+        most = self._ahead if deployment.is_known(self._journal, self._treasury) else 1
+        # By what nobody has taken yet: what others have in hand keeps no worker from its own.
+        return min(most, self._ahead - engine.queued(self._treasury, self._ahead))
 
     def _begin_anew(self) -> int:
         """Begin the work anew on what the engine has dropped, or never got."""
