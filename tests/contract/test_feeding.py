@@ -2,74 +2,21 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from bursar.crossmint.locators import RecipientLocator, TokenLocator, WalletLocator
-from bursar.payouts.book import PAUSED, PayoutBook
+from bursar.payouts.book import PAUSED
 from bursar.transfers import batches, feeding
-from bursar.transfers.feeding import RUNNING
-from bursar.transfers.intent import TransferIntent, TransferType
-from bursar.transfers.journal import Journal, NewTransfer
-from bursar.transfers.record import Key, Lane, Place, Transfer
-from bursar.transfers.states import Event, EventKind
-from bursar.transfers.tables import PAYOUTS
+from bursar.transfers.journal import NewTransfer, Overtaken
+from bursar.transfers.record import Key, Lane, Transfer
+from bursar.transfers.states import EventKind, Stage
+from tests.contract.payday import Office
 
 LATER = "9999"
-
-
-@dataclass(frozen=True)
-class Office:
-    """A journal, and a wallet in it of which nobody wrote yet."""
-
-    journal: Journal
-    treasury: str
-
-    @property
-    def book(self) -> PayoutBook:
-        return PayoutBook(self.journal)
-
-    def payout(self, name: str, lines: int, state: str = RUNNING) -> list[Transfer]:
-        """Write a payout down whose lines are named after it: `a-1`, `a-2`."""
-        now = self.journal.now
-        values: dict[str, Any] = {
-            "treasury": self.treasury,
-            "id": name,
-            "hash": "h",
-            "state": state,
-        }
-        values |= {"lines": lines, "data": "{}", "created_at": now, "updated_at": now}
-        with self.journal.writing() as connection:
-            connection.execute(sa.insert(PAYOUTS).values(values))
-        # The last line first: the order must not be that in which they were written.
-        numbers = reversed(range(1, lines + 1))
-        return self.journal.record_all([self._line(name, number) for number in numbers])[::-1]
-
-    def _line(self, payout: str, number: int) -> NewTransfer:
-        asked = TransferIntent(
-            f"{payout}-{number}",
-            WalletLocator.treasury("feeding"),
-            TokenLocator.parse("base-sepolia:usdc"),
-            RecipientLocator.parse(f"0x{number:040x}"),
-            "1.00",
-            TransferType.DIRECT,
-        )
-        key = Key(self.treasury, asked.id)
-        return NewTransfer(key, asked, Lane.PAYOUT, Place(payout, number), "somebody")
-
-    def hungry(self, limit: int = 100) -> list[str]:
-        return [each.id for each in feeding.hungry(self.journal, self.treasury, limit)]
-
-    def happen(self, transfer: Transfer, *kinds: EventKind, **data: str) -> Transfer:
-        for kind in kinds:
-            transfer = self.journal.append(transfer, Event(kind, data))
-        return transfer
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -77,8 +24,8 @@ def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
     where = tmp_path / "journal.sqlite3"
     if request.param == "postgres":
         where = request.getfixturevalue("postgres_url")
-    with Journal.open(where) as journal:
-        yield Office(journal, f"0x{uuid.uuid4().hex}")
+    with Office.open(where) as made:
+        yield made
 
 
 def test_payouts_are_handed_out_one_after_another_line_by_line(office: Office) -> None:
@@ -100,14 +47,91 @@ def test_what_was_handed_out_is_in_hand_until_it_is_over_or_held(office: Office)
     for line in lines[:3]:
         office.journal.mark_fed(line)
     assert office.hungry() == ["a-4"]
-    assert feeding.in_hand(office.journal, office.treasury) == 3
+    assert in_hand(office) == ["a-1", "a-2", "a-3"]
     office.happen(lines[0], EventKind.FAILED)
     office.happen(lines[1], EventKind.HELD, hold="approval")
-    assert feeding.in_hand(office.journal, office.treasury) == 1
+    assert in_hand(office) == ["a-3"]
     assert office.hungry() == ["a-4"]
-    [waits] = feeding.awaiting_consent(office.journal, office.treasury, LATER, 9)
-    [stalls] = feeding.stalled(office.journal, office.treasury, LATER, 9)
-    assert (waits.id, stalls.id) == ("a-2", "a-3")
+    assert awaiting(office, LATER) == ["a-2"]
+
+
+def in_hand(office: Office) -> list[str]:
+    found = feeding.stalled(office.journal, office.treasury, LATER, 9)
+    return sorted(each.id for each in found)
+
+
+def awaiting(office: Office, before: str) -> list[str]:
+    found = feeding.awaiting_consent(office.journal, office.treasury, before, 9)
+    return sorted(each.id for each in found)
+
+
+def test_what_is_put_off_is_in_nobody_s_hand_until_it_is_due(office: Office) -> None:
+    first, second, _third = office.payout("a", 3)
+    for line in (first, second):
+        office.journal.mark_fed(line)
+    office.put_off(second, 30)
+    assert in_hand(office) == ["a-1"]
+    assert office.hungry() == ["a-3"]
+    office.clock.forward(30)
+    [due, other] = feeding.hungry(office.journal, office.treasury, 9)
+    assert (due.id, due.turn, other.id) == ("a-2", second.turn + 1, "a-3")
+    office.journal.mark_fed(due)
+    assert in_hand(office) == ["a-1", "a-2"]
+
+
+def test_to_put_off_is_no_event_and_ends_the_turn_for_whoever_is_at_it(office: Office) -> None:
+    [line] = office.payout("a", 1)
+    put_off = office.put_off(line, 30)
+    assert (put_off.version, put_off.updated_at) == (line.version, line.updated_at)
+    assert put_off == office.get("a-1")
+    assert [each.kind for each in office.journal.history(line.key)] == ["recorded"]
+    with pytest.raises(Overtaken):
+        office.happen(line, EventKind.ASKED)
+    with pytest.raises(Overtaken):
+        office.put_off(line, 30)
+    assert office.happen(put_off, EventKind.CREATED).standing.retry_at is None
+
+
+def test_what_is_due_and_what_was_never_begun_share_the_room(office: Office) -> None:
+    lines = office.payout("a", 8)
+    for line in lines[4:]:
+        office.put_off(line, -1)
+    assert office.hungry(4) == ["a-5", "a-6", "a-1", "a-2"]
+    assert office.hungry(7) == ["a-5", "a-6", "a-7", "a-8", "a-1", "a-2", "a-3"]
+    assert office.hungry(1) == ["a-5"]
+    for line in lines[1:4]:
+        office.journal.mark_fed(line)
+    assert office.hungry(4) == ["a-5", "a-6", "a-7", "a-1"]
+
+
+def test_a_clock_that_was_put_back_does_not_keep_what_was_put_off(office: Office) -> None:
+    [line] = office.payout("a", 1)
+    office.put_off(line, 30)
+    office.clock.forward(-86_400)
+    assert office.hungry() == ["a-1"]
+
+
+def test_in_a_payout_that_stands_still_only_what_was_begun_goes_on(office: Office) -> None:
+    first, second = office.payout("a", 2, PAUSED)
+    office.put_off(first, 0)
+    office.put_off(office.happen(second, EventKind.CREATED), 0)
+    assert office.get("a-2").standing.stage is Stage.CREATED
+    assert office.hungry() == ["a-2"]
+
+
+def test_what_waits_for_consent_is_asked_about_when_it_is_time(office: Office) -> None:
+    first, second = office.payout("a", 2)
+    for line in (first, second):
+        office.happen(line, EventKind.HELD, hold="approval")
+    assert awaiting(office, office.journal.now) == []
+    office.clock.forward(60)
+    assert awaiting(office, office.journal.now) == ["a-1", "a-2"]
+    office.put_off(office.get("a-1"), 120)
+    office.clock.forward(60)
+    assert awaiting(office, office.journal.now) == ["a-2"]
+    office.clock.forward(60)
+    assert awaiting(office, office.journal.now) == ["a-1", "a-2"]
+    assert office.hungry() == []
 
 
 def test_a_line_whose_work_is_begun_anew_is_handed_out_again(office: Office) -> None:
@@ -159,11 +183,10 @@ def test_each_question_goes_to_an_index_of_its_own(office: Office) -> None:
         asked.append((text, values))
 
     feeding.hungry(office.journal, office.treasury, 10)
-    feeding.in_hand(office.journal, office.treasury)
     feeding.stalled(office.journal, office.treasury, LATER, 10)
     feeding.awaiting_consent(office.journal, office.treasury, LATER, 10)
     questions = [each for each in asked if each[0].startswith("SELECT")]
-    indexes = ["to_hand_out", "to_hand_out", "handed_out", "handed_out", "held"]
+    indexes = ["put_off", "to_hand_out", "to_hand_out", "handed_out", "held"]
     for question, index in zip(questions, indexes, strict=True):
         assert f"transfers_{index}" in plan(office, *question), question
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from bursar.crossmint.client import CrossmintClient
+from bursar.crossmint.locators import RecipientLocator, TokenLocator
+from bursar.crossmint.models import Transaction
+from bursar.payouts.book import Beginning, PayoutBook
+from bursar.payouts.lines import Line
+from bursar.payouts.plan import Plan
+from bursar.transfers.desk import NoWitness, Sight
+from bursar.transfers.intent import TransferType
+from bursar.transfers.record import Transfer
 from bursar.transfers.states import Stage
+from bursar.transfers.worker import Worker
 from bursar.transfers.workflow import Runner, Work
-from tests.e2e.durable import Bench, finish
+from tests.e2e.durable import USDC, Bench, finish
 from tests.e2e.standin import World
 from tests.fakes.owner import Owner
 
@@ -98,3 +107,65 @@ def test_whoever_is_told_to_stop_holds_nothing_and_others_go_on_at_once(bench: B
             standings = [bench.journal.get(bench.key(name)).standing for name in payees]
     assert {bench.paid(payee) for payee in payees.values()} == {2_500_000}
     assert bench.signer.signed == 8
+
+
+@dataclass
+class Unsighted(NoWitness):
+    """Takes Crossmint's word, but for some transfers, which take long to land."""
+
+    unseen: set[str]
+
+    def see(self, transfer: Transfer, transaction: Transaction) -> Sight:
+        return Sight(None) if transfer.id in self.unseen else super().see(transfer, transaction)
+
+
+def test_lines_that_take_long_to_land_keep_no_others_from_being_paid(bench: Bench) -> None:
+    book = PayoutBook(bench.journal)
+    payout = book.begin(plan(bench, 30), Beginning(bench.key("pay").id, "the test"))
+    # The first puts the wallet on the chain, for which all wait.
+    witness = Unsighted({each.id for each in list(book.transfers(payout))[1:5]})
+    with Runner(bench.desk(witness=witness), Work(bench.address, 4)) as runner:
+        worker = Worker(runner, bench.address, 4)
+        until(worker, lambda: book.counts(payout).of(Stage.SETTLED) == 26)
+        waiting = [each for each in book.transfers(payout) if not each.standing.is_final]
+        assert {(each.id, each.standing.stage) for each in waiting} == {
+            (each, Stage.APPROVED) for each in witness.unseen
+        }
+        witness.unseen.clear()
+        until(worker, lambda: book.counts(payout).open == 0)
+    assert book.counts(payout).of(Stage.SETTLED) == 30
+    assert bench.paid(bench.address) == 100_000_000 - 30 * 10_000
+    assert bench.signer.signed == 30
+
+
+def plan(bench: Bench, lines: int) -> Plan:
+    """Return a plan that pays so many recipients a cent each."""
+    token = TokenLocator.parse(USDC)
+    meant = bench.reading().token(token)
+    return Plan(
+        bench.wallet,
+        bench.address,
+        "base-sepolia",
+        tuple(
+            Line(
+                number,
+                bench.key(f"line-{number}").id,
+                RecipientLocator.parse(Owner().address),
+                token,
+                meant,
+                10_000,
+                TransferType.DIRECT,
+                "",
+            )
+            for number in range(lines)
+        ),
+    )
+
+
+def until(worker: Worker, so: Callable[[], bool]) -> None:
+    """Have rounds done until something is so."""
+    end = time.monotonic() + 100
+    while not so():
+        assert time.monotonic() < end
+        assert worker.round().error is None
+        time.sleep(0.2)

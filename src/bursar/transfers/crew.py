@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 import socket
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
@@ -22,12 +24,36 @@ _BEAT: Final = 2.0
 _DEAD_AFTER: Final = 15.0
 # How long what a process that is gone said of itself is kept.
 _FORGET_AFTER: Final = 3600.0
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+_PROCESSES: Final = Path("/proc/self/ns/pid")
 _w: Final = WORKERS.c
+
+
+@functools.cache
+def here() -> str:
+    """Return what names the place in which a process id is one process: a start of a machine, and a namespace.
+
+    Source: Linux, random(4) and pid_namespaces(7).
+    """
+    return place(_BOOT, _PROCESSES)
+
+
+def place(boot: Path, processes: Path) -> str:
+    """Return the name of a place, from the files that tell its start and its namespace.
+
+    Two containers may have one host name, and a machine that was started again has other processes. Where a file
+    is missing, the place is nobody else's: of no other process is it known at once that it is gone.
+    """
+    host = socket.gethostname()
+    try:
+        return f"{host}/{boot.read_text().strip()}/{processes.stat().st_ino}"
+    except OSError:
+        return f"{host}/{secrets.token_hex(8)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A process: its id, where it runs, and for how many seconds nothing was heard of it.
+    """A process: its id, where it runs (as `here` says), and for how many seconds nothing was heard of it.
 
     One that `works` takes transfers from the queue; another drives only what it was started for.
     """
@@ -40,13 +66,13 @@ class Member:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it may still be at work. On this machine the process itself is looked for."""
+        """Whether it may still be at work. Where its id means the same here, the process itself is looked for."""
         return self.silent <= _DEAD_AFTER and not self.is_gone
 
     @property
     def is_gone(self) -> bool:
-        """Whether it ran on this machine and does not any more."""
-        return self.host == socket.gethostname() and not _is_running(self.pid)
+        """Whether it ran where this process does, and does not any more."""
+        return self.host == here() and not _is_running(self.pid)
 
 
 class Crew:
@@ -62,7 +88,7 @@ class Crew:
         self._journal, self._monotonic = journal, monotonic
         host, pid = socket.gethostname(), os.getpid()
         self.id = f"{host[:40]}-{pid}-{secrets.token_hex(4)}"
-        self._row = {"id": self.id, "host": host, "pid": pid, "works": works}
+        self._row = {"id": self.id, "host": here(), "pid": pid, "works": works}
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._beating_since: float | None = None

@@ -31,7 +31,7 @@ from bursar.errors import (
     TransferError,
 )
 from bursar.signing_contract import Answer, TransactionSigner
-from bursar.transfers import batches, deployment, feeding, steps
+from bursar.transfers import batches, consent, deployment, feeding, steps
 from bursar.transfers.batch import require_batch
 from bursar.transfers.intent import TransferIntent, is_handed_in, require_match
 from bursar.transfers.journal import Journal, Overtaken, utc_now
@@ -61,6 +61,8 @@ _ASK_A_NODE: Final = (
 # Each takes one more signature.
 _MOST_REBUILDS: Final = 5
 _ALARM: Final = "set chain.rpc_url to an endpoint of the chain that is paid on, and look again"
+# Seconds until a line of a payout asks again whether its wallet is there: long enough to be put off meanwhile.
+_UNTIL_THERE: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +167,10 @@ class Desk:
         """
         transfer = self.journal.get(key)
         if turn is not None and turn != transfer.turn:
-            self._forget(transfer)
+            self._leave(transfer)
             return Next(None, transfer)
+        if turn is not None and consent.is_asked_for(transfer):
+            return self._tried(transfer, self._sign)
         if (early := self._too_early(transfer)) > 0:
             return Next(early, transfer)
         return self._tried(transfer, self._step)
@@ -193,7 +197,7 @@ class Desk:
         }
         step = next_step(transfer.standing)
         if step is Step.STOP:
-            self._forget(transfer)
+            self._leave(transfer)
             return Next(None, transfer)
         self._tools.trace(f"{step}:begin")
         return taken[step](transfer)
@@ -202,7 +206,7 @@ class Desk:
         if not self._is_running(transfer):
             return Next(None, transfer)
         if not deployment.may_go(self.journal, transfer.key):
-            return Next(_FIRST_LOOK, transfer)
+            return Next(_FIRST_LOOK if transfer.place is None else _UNTIL_THERE, transfer)
         # What pays it cannot be in an earlier block; and a wrong chain is noticed before anything is made.
         block = transfer.standing.known.get("block") or self._tools.witness.height(transfer) or None
         return self._tried(self._write(transfer, EventKind.ASKED, block=block), self._ask)
@@ -354,7 +358,7 @@ class Desk:
         written = self._end(transfer, Event(sight.event, sight.data))
         if sight.event is EventKind.SETTLED:
             deployment.is_there(self.journal, transfer.key.treasury)
-        self._forget(transfer)
+        self._leave(written)
         return Next(None, written)
 
     def _end(self, transfer: Transfer, event: Event) -> Transfer:
@@ -405,6 +409,8 @@ class Desk:
         now, dice = self._tools.clock(), self._tools.dice()
         event = happened(error, standing.stage, standing.attempts, now, dice)
         try:
+            if consent.is_told(self.journal, transfer, event):
+                return Next(consent.ask_in(transfer, now), transfer)
             if batches.spoils(transfer, error):
                 told = {"code": error.code, "reason": error.message, "hint": error.hint}
                 return Next(None, batches.split(self.journal, transfer, told))
@@ -418,7 +424,7 @@ class Desk:
         return Next(self._tools.dice() * _FIRST_LOOK, transfer)
 
     def _too_early(self, transfer: Transfer) -> float:
-        if transfer.standing.retry_at is None:
+        if transfer.standing.retry_at is None or transfer.standing.hold is not None:
             return 0.0
         at = datetime.fromisoformat(transfer.standing.retry_at)
         left = (at - self._tools.clock().astimezone(UTC)).total_seconds()
@@ -461,6 +467,12 @@ class Desk:
     def _forget(self, transfer: Transfer) -> None:
         with self._lock:
             self._fresh.pop(transfer.key, None)
+
+    def _leave(self, transfer: Transfer) -> None:
+        self._forget(transfer)
+        if (transaction := transfer.standing.known.get("transaction")) is not None:
+            watch = self._watches[transfer.lane]
+            watch.forget(transfer.intent.wallet, str(transaction))
 
     def _is_handed_in(self, transaction: Transaction) -> bool:
         return is_handed_in(transaction, self.locator)

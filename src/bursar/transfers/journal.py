@@ -271,7 +271,9 @@ class Journal:
             "batch": changed.batch,
             "updated_at": now,
         }
-        is_it = sa.and_(_is(transfer.key), _t.version == transfer.version)
+        # A turn may end without an event: whoever is at one that has ended is overtaken as well.
+        as_read = (_t.version == transfer.version, _t.turn == transfer.turn)
+        is_it = sa.and_(_is(transfer.key), *as_read)
         try:
             done = connection.execute(sa.update(TRANSFERS).where(is_it).values(values))
         except IntegrityError:

@@ -61,7 +61,9 @@ DRIVEN: Final = _t.stage.in_(
         if stage not in FINAL and stage is not Stage.BATCHED
     ]
 )
-TO_HAND_OUT: Final = sa.and_(DRIVEN, _t.hold.is_(None), _t.fed != _t.turn)
+_UNFED: Final = sa.and_(DRIVEN, _t.hold.is_(None), _t.fed != _t.turn)
+TO_HAND_OUT: Final = sa.and_(_UNFED, _t.retry_at.is_(None))
+PUT_OFF: Final = sa.and_(_UNFED, _t.retry_at.is_not(None))
 HANDED_OUT: Final = sa.and_(DRIVEN, _t.hold.is_(None), _t.fed == _t.turn)
 HELD: Final = sa.and_(DRIVEN, _t.hold.is_not(None))
 
@@ -73,6 +75,7 @@ def _partial(name: str, where: sa.ColumnElement[bool], *columns: sa.Column[Any])
 # Of a hundred thousand lines few are in hand at a time, and every worker asks for them twice a second.
 # SQLite prefers the index of which it knows the most columns: by the lane these have one more than others.
 _partial("transfers_to_hand_out", TO_HAND_OUT, _t.treasury, _t.lane, _t.payout, _t.line, _t.id)
+_partial("transfers_put_off", PUT_OFF, _t.treasury, _t.lane, _t.retry_at, _t.updated_at)
 _partial("transfers_handed_out", HANDED_OUT, _t.treasury, _t.lane, _t.updated_at)
 _partial("transfers_held", HELD, _t.treasury, _t.hold, _t.updated_at)
 EVENTS: Final = sa.Table(

@@ -16,12 +16,15 @@ from bursar.errors import CrossmintProtocolError
 _PAGE = 100
 # For how many that are waited for one listing is less than a call each.
 _FEW = 2
+# Seconds without a look after which nobody here waits for a transaction: four times the longest between two.
+_WAITED = 60.0
 
 
 @dataclass(slots=True)
 class _Wallet:
     lock: threading.Lock = field(default_factory=threading.Lock)
-    waiting: set[str] = field(default_factory=set)
+    # When each was last looked at.
+    waiting: dict[str, float] = field(default_factory=dict)
     seen: dict[str, tuple[float, Transaction]] = field(default_factory=dict)
 
 
@@ -49,7 +52,7 @@ class Watch:
         """
         place = self._place(wallet)
         with place.lock:
-            place.waiting.add(transaction)
+            self._wait(place, transaction)
             found = self._recent(place, transaction)
             if found is None and len(place.waiting) > _FEW:
                 self._list(wallet, place)
@@ -57,20 +60,29 @@ class Watch:
             if found is None:
                 found = self._client.get_transaction(wallet, transaction)
             if found.is_final:
-                place.waiting.discard(transaction)
-                place.seen.pop(transaction, None)
+                self._drop(place, transaction)
             return found
 
     def forget(self, wallet: WalletLocator, transaction: str) -> None:
         """Wait for a transaction no more."""
         place = self._place(wallet)
         with place.lock:
-            place.waiting.discard(transaction)
-            place.seen.pop(transaction, None)
+            self._drop(place, transaction)
 
     def _place(self, wallet: WalletLocator) -> _Wallet:
         with self._lock:
             return self._wallets.setdefault(str(wallet), _Wallet())
+
+    def _wait(self, place: _Wallet, transaction: str) -> None:
+        now = self._now()
+        place.waiting[transaction] = now
+        # Another process may have seen the end of what was put off here.
+        for each in [each for each, at in place.waiting.items() if now - at > _WAITED]:
+            self._drop(place, each)
+
+    def _drop(self, place: _Wallet, transaction: str) -> None:
+        place.waiting.pop(transaction, None)
+        place.seen.pop(transaction, None)
 
     def _recent(self, place: _Wallet, transaction: str) -> Transaction | None:
         at, found = place.seen.get(transaction, (0.0, None))

@@ -11,34 +11,39 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from sqlalchemy.engine import URL
-
 from bursar.errors import BursarError, JournalError, JournalUnavailable
-from bursar.sql import engine as sql
 from bursar.sql.faults import spoken_of
+from bursar.transfers import feeding
 from bursar.transfers.crew import Crew, Member
-from bursar.transfers.desk import Desk
-from bursar.transfers.journal import JOURNAL, Overtaken
-from bursar.transfers.record import Key, Transfer
-from bursar.transfers.states import Event, EventKind, Hold, Step, next_step
+from bursar.transfers.desk import Desk, Next
+from bursar.transfers.engine import (
+    ENGINE,
+    WORKFLOW,
+    WORKFLOW_VERSION,
+    engine_url,
+    forget_ended,
+    queue_of,
+)
+from bursar.transfers.journal import Overtaken
+from bursar.transfers.record import Key, Lane, Transfer
+from bursar.transfers.states import Event, EventKind, Hold, Stage, Step, next_step
 
 if TYPE_CHECKING:
     from dbos import DBOSConfig
 
-WORKFLOW_VERSION: Final = "1"
 # The topic under which a sleeping workflow is told to look now.
 LOOK_NOW: Final = "look"
 _NAME: Final = "bursar"
-_ENGINE: Final = replace(JOURNAL, it="the workflow engine")
 # Seconds until a step is taken again where the journal could not be reached.
 _AWAY: Final = 2.0
 # Seconds for the steps in hand to end when the process is told to stop: one call of Crossmint, or of the signer.
 _DRAIN: Final = 45.0
 _POLL: Final = 0.2
+# Seconds for which a line of a payout keeps its place with a worker; one that waits for longer is put off.
+_LONGEST_NAP: Final = 3.0
 
 Advance = Callable[[str, str, int], float | None]
 
@@ -50,11 +55,6 @@ def workflow_id(transfer: Transfer) -> str:
 
 def _turn_id(key: Key, turn: int) -> str:
     return f"{key.treasury}:{key.id}:{turn}"
-
-
-def queue_of(treasury: str) -> str:
-    """Return the queue of a wallet's transfers: a worker takes those it has the signer for."""
-    return f"transfers:{treasury}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class Runner:
             raise Stopped
         key = Key(treasury, transfer_id)
         try:
-            return self.desk.advance(key, turn).wait
+            return self._nap(self.desk.advance(key, turn))
         except (Overtaken, JournalUnavailable):
             return _AWAY
         except BursarError as error:
@@ -177,6 +177,17 @@ class Runner:
         except Exception as error:  # noqa: BLE001  whatever it is must not be taken for done
             fault = f"a fault in bursar: {type(error).__name__}"
             return self._give_up(key, turn, "unexpected", fault)
+
+    def _nap(self, found: Next) -> float | None:
+        """Return for how long to wait here; None where it is over, held, or put off so that others go on."""
+        transfer, wait = found.transfer, found.wait
+        if wait is None or wait <= _LONGEST_NAP or self._work is None:
+            return wait
+        # A transfer of its own was taken from the queue by a worker that goes on with it, unless it is held.
+        if transfer.place is None and transfer.standing.hold is None:
+            return wait
+        feeding.put_off(self.journal, transfer, wait)
+        return None
 
     def _give_up(self, key: Key, turn: int, code: str, reason: str) -> float | None:
         told = {"hold": Hold.TROUBLE.value, "code": code, "reason": reason}
@@ -220,7 +231,7 @@ class Runner:
         named = workflow_id(transfer)
         self._turns.add(named)
         try:
-            with SetWorkflowID(named), spoken_of(_ENGINE):
+            with SetWorkflowID(named), spoken_of(ENGINE):
                 DBOS.start_workflow(self._drive, key.treasury, key.id, transfer.turn)
         except BaseException:
             self._turns.discard(named)
@@ -250,6 +261,8 @@ class Runner:
                 report(transfer)
                 seen = transfer.version
             if next_step(transfer.standing) is Step.STOP:
+                with suppress(JournalError):
+                    forget_ended()
                 return transfer
             if end is not None and time.monotonic() >= end:
                 return transfer
@@ -269,8 +282,8 @@ class Runner:
 
         with (
             SetWorkflowID(workflow_id(transfer)),
-            SetEnqueueOptions(priority=int(transfer.lane)),
-            spoken_of(_ENGINE),
+            SetEnqueueOptions(priority=_priority(transfer)),
+            spoken_of(ENGINE),
         ):
             DBOS.enqueue_workflow(
                 queue_of(transfer.key.treasury),
@@ -308,7 +321,7 @@ class Runner:
             return 0
         members = {member.id: member for member in self.crew.members()}
         mine = f"{self._work.treasury}:"
-        with spoken_of(_ENGINE):
+        with spoken_of(ENGINE):
             held = DBOS.list_workflows(
                 status="PENDING", workflow_id_prefix=mine, load_input=False, load_output=False
             )
@@ -327,10 +340,17 @@ class Runner:
         from dbos._error import DBOSNonExistentWorkflowError
 
         try:
-            with spoken_of(_ENGINE):
+            with spoken_of(ENGINE):
                 self._wake(workflow_id(transfer))
         except DBOSNonExistentWorkflowError:
-            return
+            self._hurry_put_off(transfer)
+
+    def _hurry_put_off(self, transfer: Transfer) -> None:
+        standing = transfer.standing
+        waits = standing.stage is Stage.APPROVED and standing.retry_at is not None
+        if waits and transfer.place is not None:
+            with suppress(Overtaken):
+                feeding.put_off(self.journal, transfer, 0.0)
 
     @staticmethod
     def _wake(turn: str) -> None:
@@ -341,7 +361,7 @@ class Runner:
     def _known(self, transfer: Transfer) -> Any:
         from dbos import DBOS
 
-        with spoken_of(_ENGINE):
+        with spoken_of(ENGINE):
             return DBOS.get_workflow_status(workflow_id(transfer))
 
 
@@ -353,7 +373,7 @@ def _workflow(advance: Advance, taking: Callable[[str], AbstractContextManager[N
     def take_step(treasury: str, transfer_id: str, turn: int) -> float | None:
         return advance(treasury, transfer_id, turn)
 
-    @DBOS.workflow(name="transfer", max_recovery_attempts=1_000_000)
+    @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=1_000_000)
     def drive(treasury: str, transfer_id: str, turn: int) -> None:
         with taking(_turn_id(Key(treasury, transfer_id), turn)):
             while (wait := take_step(treasury, transfer_id, turn)) is not None:
@@ -363,10 +383,7 @@ def _workflow(advance: Advance, taking: Callable[[str], AbstractContextManager[N
     return drive
 
 
-def engine_url(url: URL) -> str:
-    """Return where dbos keeps its own tables: in the journal's PostgreSQL, or in a file beside the journal's."""
-    if url.get_backend_name() != "sqlite":
-        return url.render_as_string(hide_password=False)
-    beside = Path(str(url.database)).with_suffix(".workflows.sqlite3")
-    sql.make_private(beside, JOURNAL)
-    return f"sqlite:///{beside}"
+def _priority(transfer: Transfer) -> int:
+    # What was begun goes ahead of a whole queue of what was not: it may need one look to be over.
+    ahead = transfer.lane is Lane.PAYOUT and transfer.standing.stage is not Stage.RECORDED
+    return int(transfer.lane) - ahead

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import httpx2
 import pytest
@@ -17,11 +18,11 @@ from bursar.errors import (
     TransferError,
     UnknownTransfer,
 )
-from bursar.transfers import orders
+from bursar.transfers import feeding, orders
 from bursar.transfers.desk import Sight
-from bursar.transfers.record import Transfer
+from bursar.transfers.record import Lane, Transfer
 from bursar.transfers.states import MAY_STILL_LAND, Event, EventKind, Hold, Stage
-from tests.fakes.scripted_crossmint import LOST, key
+from tests.fakes.scripted_crossmint import LOST, WALLET, key
 from tests.unit.transfers.conftest import Scene
 
 WHOLE = ["recorded", "asked", "created", "reviewed", "signed", "handing_in", "approved", "settled"]
@@ -235,6 +236,57 @@ def test_a_payment_that_others_must_consent_to_waits_for_them(scene: Scene) -> N
     assert scene.finish(desk).stage is Stage.SETTLED
 
 
+def test_what_waits_for_consent_is_asked_about_ever_less_often_and_nothing_is_written(
+    scene: Scene,
+) -> None:
+    scene.crossmint.signer.before = [NeedsApproval("two more", digest="0xab", missing=2)] * 9
+    scene.finish(scene.desk())
+    written = scene.kinds()
+    waits = [asked_again(scene) for _ in range(8)]
+    assert waits == [60.0, 120.0, 240.0, 480.0, 900.0, 900.0, 900.0, 900.0]
+    assert (scene.kinds(), scene.standing().hold) == (written, Hold.APPROVAL)
+    scene.clock.forward(900)
+    assert asked_again(scene) == 0.0
+    assert scene.finish(scene.desk()).stage is Stage.SETTLED
+    assert scene.kinds() == [*written, "signed", "handing_in", "approved", "settled"]
+
+
+def asked_again(scene: Scene) -> float | None:
+    """Have the signer asked as a worker does when it is time; return in how many seconds it is the next time."""
+    held = scene.get()
+    due = held.standing.retry_at
+    at = datetime.fromisoformat(due or held.updated_at) + timedelta(seconds=0 if due else 60)
+    scene.clock.now = max(scene.clock.now, at)
+    handed_out = feeding.put_off(scene.journal, held, 60)
+    found = scene.desk().advance(handed_out.key, handed_out.turn)
+    if found.wait:
+        feeding.put_off(scene.journal, found.transfer, found.wait)
+    return found.wait
+
+
+def test_another_answer_about_consent_is_written_down(scene: Scene) -> None:
+    scene.crossmint.signer.before = [
+        NeedsApproval("it waits", hint="two more must approve"),
+        NeedsApproval("it waits", hint="one more must approve"),
+    ]
+    scene.finish(scene.desk())
+    assert asked_again(scene) is None
+    hints = [each.data["hint"] for each in scene.journal.history(key()) if each.kind == "held"]
+    assert hints == ["two more must approve", "one more must approve"]
+    assert scene.standing().retry_at is None
+
+
+def test_what_is_held_is_signed_for_nobody_who_was_not_handed_it_for_that(scene: Scene) -> None:
+    scene.crossmint.signer.before = [NeedsApproval("two more", digest="0xab", missing=2)]
+    scene.finish(scene.desk())
+    held = scene.get()
+    assert scene.desk().advance(held.key, held.turn).wait is None
+    feeding.put_off(scene.journal, held, 60)
+    assert scene.desk().advance(held.key).wait is None
+    assert scene.desk().advance(held.key, held.turn).wait is None
+    assert scene.crossmint.signer.signed == []
+
+
 def test_a_signature_that_cannot_be_written_down_is_not_handed_in(scene: Scene) -> None:
     scene.until(scene.desk(), Stage.REVIEWED)
 
@@ -444,6 +496,22 @@ def test_an_approved_transfer_is_looked_at_ever_less_often(scene: Scene) -> None
     scene.clock.forward(-3600)
     assert desk.advance(key()).wait == 1.0
     assert scene.standing().stage is Stage.APPROVED
+
+
+def test_whoever_finds_it_over_waits_for_it_no_more(scene: Scene) -> None:
+    scene.crossmint.ends = "pending"
+    names = ["rent", "second", "third"]
+    for name in names[1:]:
+        scene.record(name)
+    desk = scene.desk()
+    for name in names:
+        scene.until(desk, Stage.APPROVED, name)
+        desk.advance(key(name))
+    for name in names[:2]:
+        scene.crossmint.of(name).status = "success"
+        scene.finish(scene.desk(), name)
+        assert desk.advance(key(name)).wait is None
+    assert list(desk._watches[Lane.SINGLE]._place(WALLET).waiting) == ["tx-3"]
 
 
 def test_what_was_undone_on_the_chain_failed_with_crossmint_s_reason(scene: Scene) -> None:
