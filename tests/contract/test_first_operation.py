@@ -101,7 +101,11 @@ def test_one_whose_payout_stands_still_lets_another_go(office: Office, end: str)
 def stop(office: Office, end: str) -> Payout:
     found = office.book.find(office.treasury, "a")
     assert found is not None
-    return office.book.pause(found) if end == "pause" else office.book.cancel(found, "Ada")[0]
+    return (
+        office.book.pause(found)
+        if end == "pause"
+        else office.book.cancel(found, "Ada", lambda _: False)[0]
+    )
 
 
 def test_a_call_that_is_under_way_while_its_payout_is_paused_is_waited_for(office: Office) -> None:

@@ -51,7 +51,8 @@ class Acting(Desk):
         return self.acts.get(key.id, self.end)(transfer)
 
     def end(self, transfer: Transfer) -> Next:
-        return Next(None, self.journal.append(transfer, Event(EventKind.FAILED, {"reason": "-"})))
+        proved = {"reason": "-", "undone": True}
+        return Next(None, self.journal.append(transfer, Event(EventKind.FAILED, proved)))
 
     def check(self, transfer: Transfer) -> Next:
         """Hear that its recipient is being checked, and that once more for the longest time."""
