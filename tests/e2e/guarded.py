@@ -57,7 +57,7 @@ class Guarded:
         recipients = [f"--recipient={name}={each}" for name, each in named.items()]
         self.done("policy", "new", *recipients, *callers, *limits, "--output", "policy.toml")
         file = self.folder / "policy.toml"
-        several = file.read_text().replace("calls_at_most = 1 ", "calls_at_most = 100 ")
+        several = file.read_text().replace("calls_at_most = 50 ", "calls_at_most = 100 ")
         file.write_text(several.replace("count = 100", "count = 500") + more)
         deployed = self.done("aws", "deploy", "--policy", "policy.toml", "--yes")
         self.outputs = deployed["outputs"]

@@ -48,7 +48,7 @@ class Desk(Terminal):
         limits = ("--per-transfer", "50.00", "--per-day", "60.00", "--caller", f"{ACCOUNT}:root")
         self.done("policy", "new", *named, *limits, "--output", "policy.toml")
         policy = self.folder / "policy.toml"
-        text = policy.read_text().replace("calls_at_most = 1 ", "calls_at_most = 10 ")
+        text = policy.read_text().replace("calls_at_most = 50 ", "calls_at_most = 10 ")
         policy.write_text(text + APPROVALS)
         (self.folder / "bursar.toml").write_text(SETTINGS + POLICY)
         self.done("key", "create")
