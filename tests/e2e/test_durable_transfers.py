@@ -15,9 +15,9 @@ from bursar.crossmint.models import Transaction
 from bursar.payouts.book import Beginning, PayoutBook
 from bursar.payouts.lines import Line
 from bursar.payouts.plan import Plan
-from bursar.transfers.desk import NoWitness, Sight
 from bursar.transfers.intent import TransferType
 from bursar.transfers.record import Transfer
+from bursar.transfers.sight import NoWitness, Sight
 from bursar.transfers.states import Stage
 from bursar.transfers.worker import Worker
 from bursar.transfers.workflow import Runner, Work

@@ -33,11 +33,12 @@ if TYPE_CHECKING:
         TransactionSigner,
     )
     from bursar.transfers.budget import SharedBudget
-    from bursar.transfers.desk import Desk, Witness
+    from bursar.transfers.desk import Desk
     from bursar.transfers.intent import TransferIntent
     from bursar.transfers.journal import Journal
     from bursar.transfers.reading import Reading
     from bursar.transfers.record import Key, Place, Transfer
+    from bursar.transfers.sight import Witness
     from bursar.transfers.workflow import Runner
 
 
@@ -161,7 +162,7 @@ def bulk_crossmint(shell: Shell) -> Iterator[CrossmintClient]:
 def _witness(shell: Shell, stack: ExitStack, reading: Reading) -> Witness:
     """Return who tells whether a transfer was paid: with `chain.rpc_url` the chain as well."""
     from bursar.settlement.chain_witness import ChainWitness, Looking
-    from bursar.transfers.desk import NoWitness
+    from bursar.transfers.sight import NoWitness
     from bursar.transfers.witness import BothWitnesses
 
     settings = shell.config.chain

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from bursar.chains.evm import Scheme
 from bursar.crossmint.client import CrossmintClient
@@ -37,16 +37,8 @@ from bursar.transfers.intent import TransferIntent, is_handed_in, require_match
 from bursar.transfers.journal import Journal, Overtaken, utc_now
 from bursar.transfers.reading import Reading
 from bursar.transfers.record import Asked, Key, Lane, Transfer
-from bursar.transfers.states import (
-    MAY_STILL_LAND,
-    UNDONE,
-    Event,
-    EventKind,
-    Hold,
-    Stage,
-    Step,
-    next_step,
-)
+from bursar.transfers.sight import NoWitness, Witness
+from bursar.transfers.states import Event, EventKind, Hold, Stage, Step, next_step
 from bursar.transfers.troubles import happened
 from bursar.transfers.watch import Watch
 
@@ -54,10 +46,6 @@ Trace = Callable[[str], None]
 # Seconds from handing in to the first look, and between looks: what a block takes, then ever longer.
 _FIRST_LOOK: Final = 1.0
 _LONGEST_LOOK: Final = 15.0
-_ASK_A_NODE: Final = (
-    "pay nobody anew yet: set chain.rpc_url and resume it, which asks the chain; or see for yourself what became "
-    "of it, and say so: bursar transfer conclude"
-)
 # Each takes one more signature.
 _MOST_REBUILDS: Final = 5
 _ALARM: Final = "set chain.rpc_url to an endpoint of the chain that is paid on, and look again"
@@ -71,44 +59,6 @@ class Next:
 
     wait: float | None
     transfer: Transfer
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What the chain says of a transaction: that it is paid, that it is not (yet), or that something is wrong."""
-
-    event: EventKind | None
-    data: dict[str, Any] = field(default_factory=dict)
-
-
-class Witness(Protocol):
-    """Somebody besides Crossmint who can tell whether a transfer was paid."""
-
-    def height(self, transfer: Transfer) -> int:
-        """Return how far the transfer's chain has come, to look no further back later."""
-        ...
-
-    def see(self, transfer: Transfer, transaction: Transaction) -> Sight:
-        """Return what a final transaction of Crossmint's is, by the chain; no event means: look again later."""
-        ...
-
-
-class NoWitness:
-    """Takes Crossmint's word; but nobody is paid anew on it whose first payment may still land."""
-
-    def height(self, transfer: Transfer) -> int:
-        """Return 0: nothing is looked for later."""
-        del transfer
-        return 0
-
-    def see(self, transfer: Transfer, transaction: Transaction) -> Sight:
-        """Return what Crossmint says."""
-        if transaction.succeeded:
-            return Sight(EventKind.SETTLED, {"chain_transaction": transaction.on_chain.tx_id})
-        if _was_reverted(transaction) and not batches.is_batch(transfer):
-            return Sight(EventKind.FAILED, _failure(transaction) | {UNDONE: True})
-        told = {"hold": Hold.TROUBLE.value, "code": MAY_STILL_LAND, "hint": _ASK_A_NODE}
-        return Sight(EventKind.HELD, _failure(transaction) | told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -497,22 +447,6 @@ class Desk:
 def _clients(tools: Tools) -> Iterator[tuple[Lane, CrossmintClient]]:
     yield Lane.SINGLE, tools.client
     yield Lane.PAYOUT, tools.bulk or tools.client
-
-
-def _failure(transaction: Transaction) -> dict[str, Any]:
-    try:
-        transaction.require_not_failed()
-    except BursarError as failed:
-        return {"code": failed.code, "reason": failed.message, "hint": failed.hint}
-    return {"code": "transaction_failed", "reason": "Crossmint says that it failed"}
-
-
-def _was_reverted(transaction: Transaction) -> bool:
-    """Tell whether Crossmint says that it was on the chain and its calls undone there: its nonce is used then."""
-    error = transaction.error
-    if error is None or error.reason != "execution_reverted" or transaction.on_chain.tx_id is None:
-        return False
-    return (error.revert or {}).get("type") == "contract_call"
 
 
 def _signed(answer: Answer) -> dict[str, Any]:

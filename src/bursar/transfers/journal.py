@@ -38,6 +38,7 @@ from bursar.transfers.record import (
     intent_text,
     read_intent,
     require_same,
+    require_same_place,
 )
 from bursar.transfers.states import Event, EventKind, Hold, Stage, Standing, after
 from bursar.transfers.tables import EVENTS, TRANSFERS, make
@@ -172,7 +173,7 @@ class Journal:
             found = {each.key: each for each in kept}
             for new in several:
                 require_same(found[new.key].intent, new.intent)
-                _require_same_place(found[new.key], new)
+                require_same_place(found[new.key], new.place)
         return [found[key] for key in keys]
 
     def get(self, key: Key) -> Transfer:
@@ -481,16 +482,6 @@ def _pays(part: str) -> sa.ColumnElement[bool]:
     escaped = re.sub(r"([%_/])", r"/\1", quoted)
     pattern = f'%"recipient":"%{escaped}%","token":%'
     return sa.func.lower(_t.intent).like(pattern, escape="/")
-
-
-def _require_same_place(kept: Transfer, new: NewTransfer) -> None:
-    payouts = [place.payout if place else None for place in (kept.place, new.place)]
-    if payouts[0] != payouts[1]:
-        where = f"payout {payouts[0]}" if payouts[0] else "a transfer of its own"
-        raise TransferConflict(
-            f"{kept.id} is paid already by {where}",
-            hint="see it with: bursar transfer show; a new payment needs a new id",
-        )
 
 
 def _commit_error(error: DBAPIError) -> JournalUnavailable:

@@ -131,6 +131,21 @@ def require_same(kept: Asked, asked: Asked) -> None:
             )
 
 
+def require_same_place(kept: Transfer, place: Place | None) -> None:
+    """Refuse an id that is paid elsewhere: by another payout, or by none.
+
+    Raises:
+        TransferConflict: where it is paid.
+    """
+    payouts = [each.payout if each else None for each in (kept.place, place)]
+    if payouts[0] != payouts[1]:
+        where = f"payout {payouts[0]}" if payouts[0] else "a transfer of its own"
+        raise TransferConflict(
+            f"{kept.id} is paid already by {where}",
+            hint="see it with: bursar transfer show; a new payment needs a new id",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Form:
     """A part of a payment, and how two ways to write it are found to be one."""

@@ -14,11 +14,11 @@ from bursar.settlement.agreement import Agreement, Outcome, compare
 from bursar.settlement.chain_witness import ChainWitness
 from bursar.settlement.judgement import NOTHING, Question, Verdict
 from bursar.transfers.batch import BatchTransfer
-from bursar.transfers.desk import Sight
 from bursar.transfers.intent import TransferIntent
 from bursar.transfers.journal import utc_now
 from bursar.transfers.reading import Reading
 from bursar.transfers.record import Key, Transfer
+from bursar.transfers.sight import Sight
 from bursar.transfers.states import ELSEWHERE, MAY_STILL_LAND, UNDONE, EventKind, Hold
 
 # For how long Crossmint may call paid what the chain has no trace of: nodes lag by seconds.

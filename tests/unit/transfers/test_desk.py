@@ -19,8 +19,8 @@ from bursar.errors import (
     UnknownTransfer,
 )
 from bursar.transfers import feeding, orders
-from bursar.transfers.desk import Sight
 from bursar.transfers.record import Lane, Transfer
+from bursar.transfers.sight import Sight
 from bursar.transfers.states import MAY_STILL_LAND, Event, EventKind, Hold, Stage
 from tests.fakes.scripted_crossmint import LOST, WALLET, key
 from tests.unit.transfers.conftest import Scene

@@ -12,7 +12,7 @@ import pytest
 from bursar.errors import ConfigError
 from bursar.settlement.chain_witness import ChainWitness
 from bursar.settlement.judgement import NOTHING, Finding, Question, Verdict
-from bursar.transfers.desk import Sight
+from bursar.transfers.sight import Sight
 from bursar.transfers.states import Event, EventKind, Stage
 from bursar.transfers.witness import BothWitnesses
 from tests.fakes.scripted_crossmint import READING, key
