@@ -135,6 +135,24 @@ def test_lines_that_wait_keep_no_others_from_being_paid(day: Day, what: str) -> 
     day.until(lambda: day.over() == 30)
 
 
+@pytest.mark.parametrize("end", ["pause", "cancel"])
+def test_what_has_a_transaction_comes_to_its_end_though_its_payout_stands_still(
+    day: Day, end: str
+) -> None:
+    begun, unbegun = day.office.payout("a", 2)
+    for each in (begun, unbegun):
+        day.journal.mark_fed(each)
+    day.office.happen(begun, EventKind.CREATED, EventKind.APPROVED)
+    payout = day.office.book.find(day.office.treasury, "a")
+    assert payout is not None
+    if end == "pause":
+        day.office.book.pause(payout)
+    else:
+        day.office.book.cancel(payout, "Ada", lambda _: False)
+    day.until(lambda: day.office.get(begun.id).standing.is_final)
+    assert day.desk.steps == [begun.id]
+
+
 def test_what_others_have_in_hand_keeps_no_worker_from_its_own(day: Day) -> None:
     day.office.clock.now = datetime.now(UTC)
     lines = day.office.payout("a", 30)

@@ -18,7 +18,7 @@ from bursar.errors import BursarError
 from bursar.transfers import consent, deployment, engine, feeding
 from bursar.transfers.journal import Overtaken, moment, utc_now
 from bursar.transfers.record import Transfer
-from bursar.transfers.states import Event, EventKind
+from bursar.transfers.states import Event, EventKind, Stage
 from bursar.transfers.workflow import Runner
 
 # Seconds between rounds, and after which nothing written about a transfer makes it worth a look.
@@ -94,12 +94,13 @@ class Worker:
         return len(idle)
 
     def _turn(self, transfer: Transfer) -> None:
-        try:
+        with suppress(Overtaken):
             turned = self._journal.append(transfer, Event(EventKind.TURNED))
-        except Overtaken:
-            return
-        if turned.place is None:
-            self._runner.enqueue(turned)
+            if turned.place is None:
+                self._runner.enqueue(turned)
+            elif turned.standing.stage is not Stage.RECORDED:
+                # What has a transaction comes to its end, though its payout stands still: as what is due does.
+                feeding.put_off(self._journal, turned, 0.0)
 
     def _ask_again(self) -> None:
         """Have the signer asked again about what waits for consent, held as it is."""
