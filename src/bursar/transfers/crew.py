@@ -24,6 +24,8 @@ _BEAT: Final = 2.0
 _DEAD_AFTER: Final = 15.0
 # How long what a process that is gone said of itself is kept.
 _FORGET_AFTER: Final = 3600.0
+# Instead of a process id: it has left, and nothing of it is under way.
+_LEFT: Final = 0
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _PROCESSES: Final = Path("/proc/self/ns/pid")
 _w: Final = WORKERS.c
@@ -71,8 +73,8 @@ class Member:
 
     @property
     def is_gone(self) -> bool:
-        """Whether it ran where this process does, and does not any more."""
-        return self.host == here() and not _is_running(self.pid)
+        """Whether it said that it left, or ran where this process does and does not any more."""
+        return self.pid == _LEFT or (self.host == here() and not _is_running(self.pid))
 
 
 class Crew:
@@ -103,14 +105,16 @@ class Crew:
         self._thread = threading.Thread(target=self._go_on, name="bursar-crew", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Say that this process leaves."""
+    def stop(self, *, is_idle: bool = True) -> None:
+        """Say that this process leaves. Others take at once what it had, unless it may still be at a step."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join(timeout=_BEAT + 5)
         try:
             with self._journal.writing() as connection:
-                connection.execute(sa.delete(WORKERS).where(_w.id == self.id))
+                mine = _w.id == self.id
+                left = sa.update(WORKERS).where(mine).values(pid=_LEFT)
+                connection.execute(left if is_idle else sa.delete(WORKERS).where(mine))
         except BursarError:
             pass  # it is taken for dead in a while
 

@@ -105,7 +105,7 @@ class Runner:
         self._is_stopping = True
         self._drain()
         DBOS.destroy(destroy_registry=True)
-        self.crew.stop()
+        self.crew.stop(is_idle=not self._turns)
 
     def _launch(self) -> None:
         from dbos import DBOS

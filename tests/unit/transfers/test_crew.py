@@ -71,3 +71,20 @@ def test_a_process_says_where_it_is(tmp_path: Path) -> None:
         crew.beat()
         [found] = crew.members()
     assert (found.host, found.pid, found.is_gone) == (here(), os.getpid(), False)
+
+
+def test_who_left_with_nothing_under_way_is_gone_at_once_wherever_it_was(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "journal.sqlite3") as journal:
+        crew = Crew(journal, works=True)
+        crew.start()
+        crew.stop()
+        [left] = crew.members()
+    assert replace(left, host="elsewhere").is_gone
+
+
+def test_of_who_left_in_the_middle_of_a_step_others_wait_for_the_silence(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "journal.sqlite3") as journal:
+        crew = Crew(journal, works=True)
+        crew.start()
+        crew.stop(is_idle=False)
+        assert crew.members() == []
